@@ -1,0 +1,42 @@
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+RUN := $(VENV)/bin
+
+.PHONY: verify test test-all lint bench clean
+
+verify: $(STAMP)  ## certificate and figures for αβα against αββ, in results/verify
+	$(RUN)/ktrans verify aba_abb --out results/verify
+
+test: $(STAMP)  ## tests and doctests, without the slow ones
+	$(RUN)/python -m pytest -m "not slow"
+
+test-all: $(STAMP)  ## every test
+	$(RUN)/python -m pytest
+
+lint: $(STAMP)
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/pyright
+	$(RUN)/lint-imports
+
+bench: $(STAMP)  ## every module of experiments/benchmarks
+	@set -e; for file in experiments/benchmarks/[a-z]*.py; do \
+	    test -e "$$file" || { echo "There are no benchmarks in experiments/benchmarks."; exit 1; }; \
+	    $(RUN)/python -m experiments.benchmarks.$$(basename $$file .py); \
+	done
+
+# The environment is made again only when pyproject.toml changes: the installation is editable.
+# neural-tangents goes in without its dependencies, since one of them is TensorFlow.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "ktrans needs Python 3.11 or newer, and '$(PYTHON)' is not: name one, as in 'make PYTHON=python3.12 $(firstword $(MAKECMDGOALS) verify)'." >&2; \
+	    exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps "neural-tangents==0.6.5"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) results build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	find ktrans tests experiments docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,40 @@
+"""Kernels of infinitely wide transformers on template tasks, with error bounds."""
+
+from ktrans import tasks
+from ktrans.gram.operator import GramOperator
+from ktrans.kernels.activations import GELU, Cosine, Custom, Erf, Identity, ReLU, Sine
+from ktrans.kernels.attention.kernel import AttentionKernel
+from ktrans.kernels.base import Bounded, Estimate, TokenSymmetricKernel
+from ktrans.kernels.mlp import MLPKernel
+from ktrans.kernels.transformer import TransformerKernel
+from ktrans.solvers.gradient_flow import KernelGradientDescent, KernelGradientFlow
+from ktrans.solvers.logistic import KernelLogisticRegression
+from ktrans.solvers.ridge import KernelRidge
+from ktrans.solvers.ridge_path import KernelRidgePath
+from ktrans.tasks import Dataset, Template, TemplateTask
+
+__all__ = [
+    "GELU",
+    "AttentionKernel",
+    "Bounded",
+    "Cosine",
+    "Custom",
+    "Dataset",
+    "Erf",
+    "Estimate",
+    "GramOperator",
+    "Identity",
+    "KernelGradientDescent",
+    "KernelGradientFlow",
+    "KernelLogisticRegression",
+    "KernelRidge",
+    "KernelRidgePath",
+    "MLPKernel",
+    "ReLU",
+    "Sine",
+    "Template",
+    "TemplateTask",
+    "TokenSymmetricKernel",
+    "TransformerKernel",
+    "tasks",
+]

@@ -1,0 +1,145 @@
+"""All that `ktrans verify` finds out about a task, gathered in one record."""
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ktrans.analysis.blocks import OrderedGram, ordered_gram
+from ktrans.analysis.certificate import Certificate, as_plain, verify
+from ktrans.analysis.diversity import with_vocabulary
+from ktrans.analysis.learning_curve import learning_curve
+from ktrans.analysis.spectrum import DiversitySpectrum, diversity_spectrum
+from ktrans.analysis.verification import Kernels, Measurement, Plan, measure
+from ktrans.tasks import TemplateTask
+
+_CURVE_POINTS = 60
+_PACKAGES = ("ktrans", "jax", "jaxlib", "numpy", "scipy")
+
+Progress = Callable[[Iterable, str], Iterable]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Certificates, errors, spectra and Gram matrices of one task.
+
+    Attributes:
+        certificates: For each kernel by name.
+        measured: Errors for each kernel, by name; None where labels are symbols.
+        curves: Numbers of samples and closed-form errors for each kernel; None likewise.
+        spectrum: Eigenvalues of the first kernel against ρ.
+        grams: Ordered Gram matrices of the first kernel at the task's ρ and smaller ones.
+        seconds: Wall-clock time of all this.
+    """
+
+    certificates: dict[str, Certificate]
+    measured: dict[str, Measurement] | None
+    curves: dict[str, tuple[np.ndarray, np.ndarray]] | None
+    spectrum: DiversitySpectrum
+    grams: list[OrderedGram]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the Gram matrices, for JSON."""
+        return as_plain(
+            {
+                "certificates": {name: c.to_dict() for name, c in self.certificates.items()},
+                "measured": self.measured and {n: vars(m) for n, m in self.measured.items()},
+                "spectrum": vars(self.spectrum),
+                "versions": versions(),
+                "seconds": round(self.seconds, 3),
+            }
+        )
+
+
+def certify(
+    task: TemplateTask, kernels: Kernels, ridge: float, progress: Progress = lambda s, _: s
+) -> dict[str, Certificate]:
+    """A certificate for each kernel, by name."""
+    steps = progress(kernels.items(), "certificates")
+    return {name: verify(task, kernel, ridge=ridge) for name, kernel in steps}
+
+
+def investigate(
+    task: TemplateTask,
+    kernels: Kernels,
+    plan: Plan,
+    *,
+    gram_samples: int = 100,
+    progress: Progress = lambda steps, _: steps,
+) -> Report:
+    """Certify and measure; the first kernel also gets spectra and Gram matrices.
+
+    Args:
+        task: The task.
+        kernels: The kernels to compare, by name.
+        plan: What to measure.
+        gram_samples: Samples in the Gram matrices shown.
+        progress: Wraps loops; gets the steps and a word about them.
+
+    Returns:
+        The report.
+
+    Raises:
+        ValueError: if the plan asks for vocabularies that the task cannot have.
+    """
+    start = time.perf_counter()
+    plan.cells(task)  # refuses impossible vocabularies before anything is computed
+    certificates = certify(task, kernels, plan.ridge, progress)
+    main = next(iter(kernels.values()))
+    spectrum = diversity_spectrum(
+        main, task, num_samples=max(plan.num_samples),
+        vocab_sizes=plan.vocab_sizes or (task.vocab_size,), seed=plan.seeds[0],
+        progress=lambda steps: progress(steps, "spectra"),
+    )  # fmt: skip
+    return Report(
+        certificates=certificates,
+        measured=_measured(task, kernels, plan, progress),
+        curves=_curves(task, kernels, plan),
+        spectrum=spectrum,
+        grams=[ordered_gram(main, each, gram_samples) for each in _shown_tasks(task, plan)],
+        seconds=time.perf_counter() - start,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return found | {"python": platform.python_version()}
+
+
+def describe_plan(task: TemplateTask, plan: Plan) -> dict[str, Any]:
+    """The configuration, for the record."""
+    own = {"task": task.name, "vocab_size": task.vocab_size, "noise_std": task.noise_std}
+    return own | as_plain(asdict(plan))
+
+
+def _measured(
+    task: TemplateTask, kernels: Kernels, plan: Plan, progress: Progress
+) -> dict[str, Measurement] | None:
+    if isinstance(task.labels, tuple):
+        return None
+    return measure(task, kernels, plan, lambda steps: progress(steps, "ridge regression"))
+
+
+def _curves(
+    task: TemplateTask, kernels: Kernels, plan: Plan
+) -> dict[str, tuple[np.ndarray, np.ndarray]] | None:
+    if isinstance(task.labels, tuple):
+        return None
+    grid = np.geomspace(min(plan.num_samples), max(plan.num_samples), _CURVE_POINTS)
+    return {
+        name: (grid, learning_curve(kernel, task, num_samples=grid, ridge=plan.ridge).mse)
+        for name, kernel in kernels.items()
+    }
+
+
+def _shown_tasks(task: TemplateTask, plan: Plan) -> list[TemplateTask]:
+    """Two diversities, where blocks can still be told from collisions: a small one and the own."""
+    smaller = [m for m in plan.vocab_sizes if m < task.vocab_size]
+    middle = sorted(smaller)[len(smaller) // 2 :][:1]
+    return [with_vocabulary(task, m) for m in (*middle, task.vocab_size)]

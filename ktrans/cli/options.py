@@ -1,0 +1,63 @@
+"""Options that commands share: the task, the kernels."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import ktrans.tasks
+from ktrans.analysis.diversity import with_vocabulary
+from ktrans.kernels.activations import GELU, Activation, Cosine, Erf, Identity, ReLU, Sine
+from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.kernels.mlp import MLPKernel
+from ktrans.kernels.transformer import TransformerKernel
+from ktrans.tasks import TemplateTask
+
+PLAIN_ACTIVATIONS: dict[str, type[Activation]] = {
+    "sin": Sine,
+    "relu": ReLU,
+    "erf": Erf,
+    "gelu": GELU,
+    "identity": Identity,
+}
+TRANSFORMER, MLP = "transformer", "MLP (NTK)"
+
+
+def add_task(parser: argparse.ArgumentParser) -> None:
+    """TASK and --vocab-size."""
+    parser.add_argument("task", metavar="TASK", help="a name from `ktrans tasks`, or a .toml file")
+    parser.add_argument("--vocab-size", type=int, metavar="M", help="number of substitution tokens")
+
+
+def add_kernel(parser: argparse.ArgumentParser) -> None:
+    """Hyperparameters of the transformer kernel."""
+    group = parser.add_argument_group("transformer kernel")
+    group.add_argument("--beta", type=float, default=1.0, help="inverse temperature (%(default)s)")
+    group.add_argument("--gamma", type=float, default=0.7, help="positional strength (%(default)s)")
+    names = ["cos", *PLAIN_ACTIVATIONS]
+    group.add_argument("--activation", choices=names, default="cos", help="φ (%(default)s)")
+    group.add_argument("--b1", type=float, default=1.0, help="of cos(b1 t + b2) (%(default)s)")
+    group.add_argument("--b2", type=float, default=0.5, help="of cos(b1 t + b2) (%(default)s)")
+
+
+def read_task(arguments: argparse.Namespace) -> TemplateTask:
+    """The task that the arguments name."""
+    name, size = arguments.task, arguments.vocab_size
+    if not name.endswith(".toml"):
+        return ktrans.tasks.load(name, vocab_size=size)
+    task = TemplateTask.from_file(Path(name))
+    return task if size is None else with_vocabulary(task, size)
+
+
+def read_kernels(arguments: argparse.Namespace) -> dict[str, TokenSymmetricKernel]:
+    """The transformer kernel of the arguments, and the MLP kernel it is compared with."""
+    transformer = TransformerKernel(
+        beta=arguments.beta, gamma=arguments.gamma, activation=_read_activation(arguments)
+    )
+    mlp = MLPKernel(kind="ntk", depth=3, activation=ReLU(), weight_variance=2.0, bias_variance=0.0)
+    return {TRANSFORMER: transformer, MLP: mlp}
+
+
+def _read_activation(arguments: argparse.Namespace) -> Any:
+    if arguments.activation == "cos":
+        return Cosine(b1=arguments.b1, b2=arguments.b2)
+    return PLAIN_ACTIVATIONS[arguments.activation]()

@@ -1,0 +1,100 @@
+"""Certificates and measurements as text."""
+
+import textwrap
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from ktrans.analysis.certificate import Certificate
+from ktrans.analysis.verification import Measurement
+
+_WIDTH = 96
+_SHOWN_TEMPLATES = 6
+_SHOWN_EIGENVALUES = 4
+_DECISIONS = {True: "yes, certified", False: "no, certified singular", None: "undecided"}
+
+ROWS: dict[str, Callable[[Certificate], str]] = {
+    "token-symmetric": lambda c: "yes, by construction",
+    "N nonsingular": lambda c: _DECISIONS[c.nonsingular],
+    "σ_min(N)": lambda c: f"{c.sigma_min:.10e} ± {c.sigma_min_error:.1e}",
+    "eigenvalues of N": lambda c: _eigenvalues(c.eigenvalues),
+    "condition number": lambda c: f"{c.condition_number:.4g}",
+    "mean self-kernel σ": lambda c: f"{c.self_kernel.mean():.6g}",
+    "n* = r (σ + λ) / ν_min": lambda c: f"{c.sample_scale:.4g}",
+    "n for a quarter of chance": lambda c: _number(c.samples_needed),
+}  # fmt: skip
+
+
+def certificate_table(certificates: Mapping[str, Certificate]) -> str:
+    """The certificates of several kernels on one task side by side, then the verdicts."""
+    first = next(iter(certificates.values()))
+    rows = [
+        ["", *certificates],
+        *([name, *map(show, certificates.values())] for name, show in ROWS.items()),
+    ]
+    return "\n".join([*_task_lines(first), "", *columns(rows), "", *_verdicts(certificates)])
+
+
+def error_table(measured: Mapping[str, Measurement], seeds: int) -> str:
+    """Errors in every cell, mean ± standard error."""
+    first = next(iter(measured.values()))
+    heads = [head for name in measured for head in (f"{name}: unseen", "closed form", "training")]
+    rows = [["n", "ρ", *heads]]
+    for i, (n, rho) in enumerate(zip(first.num_samples, first.diversity, strict=True)):
+        cells = [cell for each in measured.values() for cell in _cells(each, i)]
+        rows.append([f"{n}", f"{rho:g}", *cells])
+    title = f"Mean squared error, {seeds} training set(s) for each row; closed form for ρ → ∞"
+    return "\n".join([title, *columns(rows)])
+
+
+def columns(rows: list[list[str]]) -> list[str]:
+    """Rows as lines with aligned columns.
+
+    Example:
+        >>> columns([["a", "b"], ["ccc", "d"]])
+        ['a    b', 'ccc  d']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows)
+    return [line.rstrip() for line in lines]
+
+
+def _task_lines(certificate: Certificate) -> list[str]:
+    shown = ", ".join(certificate.templates[:_SHOWN_TEMPLATES])
+    more = len(certificate.templates) - _SHOWN_TEMPLATES
+    disjoint = "yes" if certificate.disjoint else f"no: {certificate.witness}"
+    return columns(
+        [
+            ["task", certificate.task_name or "(no name)"],
+            ["templates", shown + (f" and {more} more" if more > 0 else "")],
+            ["disjoint", disjoint],
+            ["diversity ρ", f"{certificate.diversity:g}"],
+        ]
+    )
+
+
+def _verdicts(certificates: Mapping[str, Certificate]) -> list[str]:
+    lines = []
+    for name, certificate in certificates.items():
+        for sentence in (certificate.verdict, *certificate.remarks):
+            lines += textwrap.wrap(f"{name}: {sentence}", _WIDTH, subsequent_indent="    ")
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "—" if value is None else f"{value:.4g}"
+
+
+def _eigenvalues(values: np.ndarray) -> str:
+    shown = " ".join(f"{value:.10g}" for value in values[:_SHOWN_EIGENVALUES])
+    return shown + (" …" if len(values) > _SHOWN_EIGENVALUES else "")
+
+
+def _cells(measurement: Measurement, i: int) -> list[str]:
+    stderr = measurement.unseen_stderr[i]
+    spread = "" if np.isnan(stderr) else f" ± {stderr:.1g}"
+    return [
+        f"{measurement.unseen[i]:.4g}{spread}",
+        f"{measurement.closed_form[i]:.4g}",
+        f"{measurement.training[i]:.1e}",
+    ]

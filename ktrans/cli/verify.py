@@ -1,0 +1,121 @@
+"""`ktrans verify TASK`: certificate, measurements, figures."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ktrans.analysis.diversity import can_change_vocabulary, vocabulary_for
+from ktrans.analysis.report import Report, describe_plan, investigate
+from ktrans.analysis.verification import Plan
+from ktrans.cli.options import TRANSFORMER, add_kernel, add_task, read_kernels, read_task
+from ktrans.cli.output import prepare_folder, write_figure, write_json
+from ktrans.cli.tables import certificate_table, error_table
+from ktrans.plotting import error_figure, gram_figure, paper_style, spectrum_figure
+from ktrans.tasks import TemplateTask
+
+DEFAULT_N, QUICK_N = (64, 256, 1024, 4096), (64, 256)
+DEFAULT_RHO, QUICK_RHO = (4.0, 16.0, 64.0, 256.0, 1024.0, 16384.0), (4.0, 1024.0)
+DEFAULT_SEEDS, QUICK_SEEDS = 3, 2
+
+
+def add_command(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "verify",
+        help="certify the theorem's conditions on a task and measure the error on unseen symbols",
+        epilog="exit status: 0 certified, 1 refuted or undecided, 2 bad input",
+        allow_abbrev=False,
+    )
+    add_task(parser)
+    add_kernel(parser)
+    measuring = parser.add_argument_group("measurements")
+    measuring.add_argument("--n", type=int, nargs="+", help="numbers of samples")
+    measuring.add_argument("--rho", type=float, nargs="+", help="sample diversities")
+    measuring.add_argument("--seeds", type=int, help="number of training sets for each point")
+    measuring.add_argument("--ridge", type=float, default=1e-6, help="λ, absolute (%(default)s)")
+    measuring.add_argument("--quick", action="store_true", help="small measurements, in seconds")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write data and figures there")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Verify a task.
+
+    Returns:
+        0 if the theorem's conditions are certified for the transformer kernel, else 1.
+    """
+    task, kernels = read_task(arguments), read_kernels(arguments)
+    plan = read_plan(arguments, task)
+    if arguments.out is not None:
+        prepare_folder(arguments.out)
+    report = investigate(task, kernels, plan, progress=_bar)
+    record = {"configuration": _configuration(arguments, task, plan), **report.to_dict()}
+    files = _write(arguments.out, report, record) if arguments.out is not None else []
+    record["files"] = [str(path) for path in files]
+    _print(record, report, plan, as_json=arguments.json)
+    return 0 if report.certificates[TRANSFORMER].holds else 1
+
+
+def read_plan(arguments: argparse.Namespace, task: TemplateTask) -> Plan:
+    """What the arguments ask to be measured."""
+    quick = arguments.quick
+    count = arguments.seeds
+    if count is None:
+        count = QUICK_SEEDS if quick else DEFAULT_SEEDS
+    return Plan(
+        num_samples=tuple(arguments.n or (QUICK_N if quick else DEFAULT_N)),
+        vocab_sizes=_vocabularies(arguments, task),
+        seeds=tuple(range(count)),
+        ridge=arguments.ridge,
+    )
+
+
+def _vocabularies(arguments: argparse.Namespace, task: TemplateTask) -> tuple[int, ...]:
+    if arguments.rho is None and not can_change_vocabulary(task):
+        return ()
+    wanted = arguments.rho or (QUICK_RHO if arguments.quick else DEFAULT_RHO)
+    return tuple(sorted({vocabulary_for(task, rho) for rho in wanted}))
+
+
+def _configuration(arguments: argparse.Namespace, task: TemplateTask, plan: Plan) -> dict[str, Any]:
+    names = ("beta", "gamma", "activation", "b1", "b2")
+    return describe_plan(task, plan) | {name: getattr(arguments, name) for name in names}
+
+
+def _write(folder: Path, report: Report, record: dict[str, Any]) -> list[Path]:
+    certificate = {key: record[key] for key in ("configuration", "certificates", "versions")}
+    files = [
+        write_json(folder / "certificate.json", certificate),
+        write_json(folder / "results.json", record),
+    ]
+    with paper_style():
+        figures = {"gram": gram_figure(report.grams), "spectrum": spectrum_figure(report.spectrum)}
+        if report.measured is not None and report.curves is not None:
+            chance = report.certificates[TRANSFORMER].chance or 0.0
+            figures["error"] = error_figure(report.measured, report.curves, chance)
+        files += [write_figure(folder / f"{name}.png", each) for name, each in figures.items()]
+    return files
+
+
+def _print(record: dict[str, Any], report: Report, plan: Plan, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        return
+    print(certificate_table(report.certificates))
+    if report.measured is not None:
+        print()
+        print(error_table(report.measured, len(plan.seeds)))
+    for path in record["files"]:
+        print(f"wrote {path}")
+    print(f"{report.seconds:.1f} s")
+
+
+def _bar(steps: Iterable, word: str) -> Iterable:
+    """A progress bar on standard error, gone when the loop is over."""
+    return tqdm(list(steps), desc=word, file=sys.stderr, leave=False, delay=1.0)

@@ -1,0 +1,110 @@
+"""What a Gram matrix offers to solvers, however it is held."""
+
+import abc
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+from numpy.typing import ArrayLike
+
+from ktrans._numerics import in_float64
+
+MAX_DENSE_BYTES = 8 * 2**30
+
+
+class LinearMap(eqx.Module):
+    """A matrix as the device sees it: a pytree of arrays and its product, traceable."""
+
+    @abc.abstractmethod
+    def apply(self, vectors: Float[Array, "n c"]) -> Float[Array, "n1 c"]:
+        """The product with c vectors at once, float64."""
+
+
+class DistinctStrings(NamedTuple):
+    """Samples without repetition: sample i is `index[i]`; `first` holds one sample for each."""
+
+    index: Int[np.ndarray, "n"]
+    multiplicity: Int[np.ndarray, "d"]
+    first: Int[np.ndarray, "d"]
+
+
+class AbstractGram(eqx.Module):
+    """A matrix K of shape (n1, n2) known by its products."""
+
+    @property
+    @abc.abstractmethod
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of columns."""
+
+    @property
+    @abc.abstractmethod
+    def map(self) -> LinearMap:
+        """The matrix on the device."""
+
+    @abc.abstractmethod
+    def to_dense(self) -> np.ndarray:
+        """The matrix itself, float64."""
+
+    def __matmul__(self, vectors: ArrayLike) -> np.ndarray:
+        """K v for v of shape (n,) or (n, c), exact to rounding; NumPy float64."""
+        array = as_vectors(vectors, self.shape[1])
+        product = multiply(self.map, array.reshape(len(array), -1))
+        return product.reshape(self.shape[0], *array.shape[1:])
+
+
+class AbstractSquareGram(AbstractGram):
+    """The Gram matrix K of n samples with themselves: what solvers take."""
+
+    @property
+    @abc.abstractmethod
+    def core(self) -> LinearMap:
+        """The Gram matrix of the distinct samples, on the device."""
+
+    @property
+    @abc.abstractmethod
+    def distinct(self) -> DistinctStrings:
+        """Which samples are copies of which."""
+
+    @abc.abstractmethod
+    def diagonal(self) -> np.ndarray:
+        """The entries K_ii, float64 of shape (n,)."""
+
+    @abc.abstractmethod
+    def core_to_dense(self) -> np.ndarray:
+        """The Gram matrix of the distinct samples, float64."""
+
+
+@in_float64
+def multiply(linear_map: LinearMap, vectors: Float[np.ndarray, "n c"]) -> np.ndarray:
+    """The product on the device, back on the host."""
+    return np.asarray(_multiply(linear_map, jnp.asarray(vectors)))
+
+
+def as_vectors(vectors: ArrayLike, length: int) -> np.ndarray:
+    """The right factor of a product as float64, or one sentence about what is wrong."""
+    array = np.asarray(vectors)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"the right factor must hold real numbers; got dtype {array.dtype}.")
+    if array.ndim not in (1, 2) or len(array) != length:
+        raise ValueError(
+            f"the right factor must have shape ({length},) or ({length}, c); got {array.shape}."
+        )
+    return array.astype(np.float64, copy=False)
+
+
+def check_dense_size(shape: tuple[int, int]) -> None:
+    """Refuse a matrix that would not fit, and name the memory before it is taken."""
+    needed = 8 * shape[0] * shape[1]
+    if needed > MAX_DENSE_BYTES:
+        raise ValueError(
+            f"the dense matrix of shape {shape} needs {needed / 2**30:.1f} GiB, more than "
+            f"{MAX_DENSE_BYTES / 2**30:.0f} GiB; use products (`operator @ v`) or a subset of the "
+            "samples."
+        )
+
+
+@eqx.filter_jit
+def _multiply(linear_map: LinearMap, vectors: Float[Array, "n c"]) -> Float[Array, "n1 c"]:
+    return linear_map.apply(vectors)

@@ -1,0 +1,1 @@
+"""Other people's libraries, made to work with ours; never needed at run time."""

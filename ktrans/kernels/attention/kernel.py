@@ -1,0 +1,123 @@
+"""The attention kernel K_attn, whichever way its values are computed."""
+
+import functools
+import math
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Int
+
+from ktrans._numerics import is_traced
+from ktrans.kernels.attention.exact import cost, exact_values
+from ktrans.kernels.attention.limits import zero_beta_values
+from ktrans.kernels.attention.multigraph import PairGraph, pair_graph
+from ktrans.kernels.base import Bounded, TokenSymmetricKernel
+
+Method = Literal["auto", "exact", "quasi-monte-carlo"]
+
+_MAX_COST = 1e12  # multiplications for one class, some minutes on two cores
+_RTOL_RANGE = (1e-12, 1e-3)
+_STANDARD_ERRORS = 5  # what an estimate states as its bound
+_REMEMBERED_SETTINGS = 64
+
+
+class AttentionKernel(TokenSymmetricKernel):
+    """The attention kernel with infinitely many heads, read out at [CLS].
+
+    K_attn(x, y) = E[smax(βu)ᵀ (X Yᵀ + γ² I) smax(βv)], where u_i = ω[x_i] + γ p_i and
+    v_i = ω[y_i] + γ p_i; ω (one per token) and p (one per position) are standard normal.
+
+    Args:
+        beta: Inverse temperature β ≥ 0.
+        gamma: Strength γ ≥ 0 of the positional embedding.
+        rtol: Target for the error bound of a value, relative to 1 + γ²; from 1e-12 to 1e-3.
+        method: "exact" (sum-product quadrature, certified), "quasi-monte-carlo" (estimated: the
+            bound is then five standard errors), or "auto": exact unless elimination is too dear.
+
+    Raises:
+        ValueError: if a parameter is out of range.
+
+    References:
+        Boix-Adserà et al. (2024), the random-features transformer; K_attn.
+
+    Example:
+        >>> import ktrans as kt
+        >>> kernel = kt.AttentionKernel(beta=1.0, gamma=1.0)
+        >>> round(float(kernel([[0, 1]], [[1, 0]])[0, 0]), 9)
+        1.0
+    """
+
+    beta: Any
+    gamma: Any
+    rtol: float = 1e-10
+    method: Method = "auto"
+
+    def __check_init__(self) -> None:
+        for name in ("beta", "gamma"):
+            value = getattr(self, name)
+            if not (is_traced(value) or _is_size(value)):
+                raise ValueError(f"`{name}` must be a finite non-negative number; got {value!r}.")
+        low, high = _RTOL_RANGE
+        if not low <= self.rtol <= high:
+            raise ValueError(f"`rtol` must be between {low:g} and {high:g}; got {self.rtol!r}.")
+        if self.method not in Method.__args__:
+            raise ValueError(f"`method` must be one of {Method.__args__}; got {self.method!r}.")
+
+    def evaluate_pairs(
+        self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
+    ) -> Bounded:
+        """K_attn(x_c, y_c) for each row, each isomorphism class evaluated once."""
+        if not is_traced(self.beta) and self.beta == 0:
+            return zero_beta_values(tokens1, tokens2, self.gamma)
+        graphs = [pair_graph(x, y) for x, y in zip(tokens1.tolist(), tokens2.tolist(), strict=True)]
+        distinct = list(dict.fromkeys(graphs))
+        values = self._evaluate(distinct)
+        place = {graph: position for position, graph in enumerate(distinct)}
+        index = np.array([place[graph] for graph in graphs], dtype=int)
+        return Bounded(values.value[index], values.bound[index], values.certified)
+
+    def _evaluate(self, graphs: list[PairGraph]) -> Bounded:
+        if is_traced(self.beta, self.gamma):
+            return exact_values(graphs, self.beta, self.gamma, self.rtol)
+        known = _known_values(float(self.beta), float(self.gamma), self.rtol, self.method)
+        missing = [graph for graph in graphs if graph not in known]
+        if missing:
+            known.update(zip(missing, self._compute(missing), strict=True))
+        value, bound, certified = zip(*(known[graph] for graph in graphs), strict=True)
+        return Bounded(np.array(value), np.array(bound), all(certified))
+
+    def _compute(self, graphs: list[PairGraph]) -> list[tuple[float, float, bool]]:
+        """Value, bound and whether it is certified, class by class, each by the method it takes."""
+        exact = [graph for graph in graphs if self._is_exact(graph)]
+        sampled = [graph for graph in graphs if not self._is_exact(graph)]
+        found: dict[PairGraph, tuple[float, float, bool]] = {}
+        if exact:
+            certified = exact_values(exact, float(self.beta), float(self.gamma), self.rtol)
+            rows = zip(certified.value.tolist(), certified.bound.tolist(), strict=True)
+            found.update({graph: (*row, True) for graph, row in zip(exact, rows, strict=True)})
+        for graph in sampled:
+            found[graph] = self._sample(graph)
+        return [found[graph] for graph in graphs]
+
+    def _is_exact(self, graph: PairGraph) -> bool:
+        if self.method != "auto":
+            return self.method == "exact"
+        return cost([graph], float(self.beta), float(self.gamma), self.rtol) <= _MAX_COST
+
+    def _sample(self, graph: PairGraph) -> tuple[float, float, bool]:
+        raise NotImplementedError
+
+
+@functools.lru_cache(maxsize=_REMEMBERED_SETTINGS)
+def _known_values(beta: float, gamma: float, rtol: float, method: str) -> dict:
+    """What is known at these settings, by class; the kernel fills it."""
+    return {}
+
+
+def _is_size(value: object) -> bool:
+    """Whether the value is a finite non-negative number."""
+    try:
+        number = float(value)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, (str, bool)) and number >= 0 and math.isfinite(number)

@@ -1,0 +1,130 @@
+"""A kernel is a value for each kind of pair of strings."""
+
+import abc
+from collections.abc import Hashable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
+
+from ktrans.patterns.classes import as_tokens, equality_pattern, pair_classes
+
+
+class Bounded(NamedTuple):
+    """A certified number: the truth is within `bound` of `value` (arrays of equal shape).
+
+    Where `certified` is False some values are estimates, and `bound` is five standard errors.
+    """
+
+    value: Any
+    bound: Any
+    certified: bool = True
+
+
+class Estimate(NamedTuple):
+    """An estimated number: the mean over draws and the standard error of that mean."""
+
+    mean: Float[np.ndarray, "..."]
+    stderr: Float[np.ndarray, "..."]
+
+
+class TokenSymmetricKernel(eqx.Module):
+    """A kernel with K(πx, πy) = K(x, y) for every permutation π of the vocabulary.
+
+    Its value depends only on which positions of the two strings carry equal tokens, so a Gram
+    matrix of n² entries holds a handful of distinct values: each is evaluated once.
+    """
+
+    @abc.abstractmethod
+    def evaluate_pairs(
+        self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
+    ) -> Bounded:
+        """K(x_c, y_c) for each row c, with a bound on its error.
+
+        Args:
+            tokens1: Strings x, shape (c, k), any integers.
+            tokens2: Strings y, shape (c, k).
+
+        Returns:
+            Certified values and bounds, each of shape (c,).
+        """
+
+    def pair_keys(
+        self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
+    ) -> list[Hashable]:
+        """A key for each row: equal keys have exactly equal values, for a structural reason.
+
+        Here the joint equality pattern of the two strings. A kernel that knows less of two strings
+        says so with coarser keys, and thereby lets N be certified singular.
+
+        Args:
+            tokens1: Strings x, shape (c, k), any integers.
+            tokens2: Strings y, shape (c, k).
+
+        Returns:
+            c keys, exact.
+        """
+        return list(map(tuple, equality_pattern(np.hstack([tokens1, tokens2])).tolist()))
+
+    def __call__(
+        self, tokens1: ArrayLike, tokens2: ArrayLike | None = None
+    ) -> np.ndarray | jax.Array:
+        """The Gram matrix K(x_i, y_j).
+
+        Args:
+            tokens1: Strings x, integers of shape (n1, k).
+            tokens2: Strings y, integers of shape (n2, k); the strings x where it is left out.
+
+        Returns:
+            Float64 array of shape (n1, n2), as exact as `evaluate_pairs`; a traced JAX array under
+            a transformation such as `jax.grad`.
+
+        Raises:
+            TypeError: if the tokens are not integers.
+            ValueError: if the strings have different lengths.
+        """
+        return self._matrix(tokens1, tokens2).value
+
+    def bounded(self, tokens1: ArrayLike, tokens2: ArrayLike | None = None) -> Bounded:
+        """The Gram matrix with a bound on the error of each entry, both of shape (n1, n2)."""
+        return self._matrix(tokens1, tokens2)
+
+    def diagonal(self, tokens: ArrayLike) -> np.ndarray | jax.Array:
+        """The values K(x_i, x_i), float64 of shape (n,)."""
+        strings = as_tokens(tokens)
+        if len(strings) == 0:
+            return np.zeros(0)
+        kinds = _self_classes(strings)
+        values = self.evaluate_pairs(strings[kinds.first], strings[kinds.first]).value
+        return values[kinds.inverse]
+
+    def _matrix(self, tokens1: ArrayLike, tokens2: ArrayLike | None) -> Bounded:
+        first = as_tokens(tokens1, "tokens1")
+        second = first if tokens2 is None else as_tokens(tokens2, "tokens2")
+        if first.shape[1] != second.shape[1]:
+            raise ValueError(
+                f"`tokens1` and `tokens2` must have strings of equal length; got {first.shape[1]} "
+                f"and {second.shape[1]}."
+            )
+        if first.size == 0 or second.size == 0:
+            empty = np.zeros((len(first), len(second)))
+            return Bounded(empty, empty)
+        classes = pair_classes(first, second)
+        values = self.evaluate_pairs(classes.tokens1, classes.tokens2)
+        index = classes.index
+        return Bounded(values.value[index], values.bound[index], values.certified)
+
+
+class _SelfClasses(NamedTuple):
+    first: np.ndarray
+    inverse: np.ndarray
+
+
+def _self_classes(strings: Int[np.ndarray, "n k"]) -> _SelfClasses:
+    _, first, inverse = np.unique(
+        equality_pattern(strings), axis=0, return_index=True, return_inverse=True
+    )
+    return _SelfClasses(first, inverse.reshape(-1))

@@ -1,0 +1,64 @@
+"""The transformer random-features kernel K_trans: a dual activation of K_attn."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from ktrans.kernels._activation import Activation
+from ktrans.kernels.attention.kernel import AttentionKernel, Method
+from ktrans.kernels.base import Bounded, TokenSymmetricKernel
+
+
+class TransformerKernel(TokenSymmetricKernel):
+    """The kernel of a depth-1 transformer whose inner layers are random features.
+
+    K_trans(x, y) = E[φ(a) φ(b)], (a, b) centred Gaussian with covariance
+    [[K_attn(x, x), K_attn(x, y)], [K_attn(y, x), K_attn(y, y)]].
+
+    Args:
+        beta: Inverse temperature β ≥ 0.
+        gamma: Strength γ ≥ 0 of the positional embedding.
+        activation: φ; the theorem's is `Cosine(b1=, b2=)`.
+        rtol: Target for the error bound of K_attn, relative to 1 + γ²; from 1e-12 to 1e-3.
+        method: How K_attn is computed, see `AttentionKernel`.
+
+    References:
+        Boix-Adserà et al. (2024), Theorem 3.4.
+
+    Example:
+        >>> import ktrans as kt
+        >>> kernel = kt.TransformerKernel(beta=1.0, gamma=0.7, activation=kt.Cosine(b1=1.0, b2=0.5))
+        >>> kernel([[0, 1, 0], [2, 3, 3]]).shape
+        (2, 2)
+    """
+
+    beta: Any
+    gamma: Any
+    activation: Any
+    rtol: float = 1e-10
+    method: Method = "auto"
+
+    def __check_init__(self) -> None:
+        if not isinstance(self.activation, Activation):
+            raise TypeError(
+                "`activation` must be an activation such as ktrans.Cosine(b1=1.0, b2=0.5); got "
+                f"{self.activation!r}."
+            )
+        _ = self.attention  # checks the other parameters
+
+    @property
+    def attention(self) -> AttentionKernel:
+        """K_attn at the same parameters."""
+        return AttentionKernel(self.beta, self.gamma, self.rtol, self.method)
+
+    def evaluate_pairs(
+        self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
+    ) -> Bounded:
+        """K_trans(x_c, y_c) for each row, the bounds of K_attn carried through the dual."""
+        first = np.concatenate([tokens1, tokens2, tokens1])
+        second = np.concatenate([tokens1, tokens2, tokens2])
+        attention = self.attention.evaluate_pairs(first, second)
+        a, b, c = attention.value.reshape(3, -1)
+        error = self.activation.dual_error(a, b, c, *attention.bound.reshape(3, -1))
+        return Bounded(self.activation.dual(a, b, c), error, attention.certified)

@@ -1,0 +1,21 @@
+"""Axes in, axes out: pictures of results, which compute nothing."""
+
+from ktrans.plotting.curves import plot_error_against_diversity, plot_error_against_samples
+from ktrans.plotting.figures import error_figure, gram_figure, spectrum_figure
+from ktrans.plotting.gram import gram_norm, plot_gram, plot_template_matrix
+from ktrans.plotting.spectra import plot_spectrum
+from ktrans.plotting.style import new_figure, paper_style
+
+__all__ = [
+    "error_figure",
+    "gram_figure",
+    "gram_norm",
+    "new_figure",
+    "paper_style",
+    "plot_error_against_diversity",
+    "plot_error_against_samples",
+    "plot_gram",
+    "plot_spectrum",
+    "plot_template_matrix",
+    "spectrum_figure",
+]

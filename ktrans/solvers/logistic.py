@@ -1,0 +1,181 @@
+"""Kernel logistic regression, binary and multinomial."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from ktrans._numerics import in_float64
+from ktrans.gram.base import multiply
+from ktrans.solvers._estimator import (
+    Estimator,
+    check_fitted,
+    predict_unseen_with,
+    predict_with,
+    read_positive,
+    read_training,
+)
+from ktrans.solvers.linear_system import sum_copies
+from ktrans.solvers.newton import LogisticProblem, damped, newton_direction
+from ktrans.solvers.solution import OnFailure, Solution, StopReason, report_failure
+
+
+class KernelLogisticRegression(Estimator):
+    """Logistic regression in a kernel's space, min Σ_i −log p(y_i | x_i) + (λ/2) ‖f‖²_K.
+
+    Two classes have one logit, log p₁/p₀; more have one logit each. Solved by Newton's method with
+    conjugate gradients on the Gram operator; copies of a string are merged.
+
+    Args:
+        kernel: A token-symmetric kernel, or "precomputed".
+        ridge: λ > 0, absolute (no factor n).
+        tolerance: Gradient norm to reach, relative to that at f = 0.
+        max_iterations: Products with the Gram matrix allowed in all Newton steps together.
+        on_failure: "raise", "warn" or "return" where the tolerance is missed.
+
+    Attributes:
+        classes_: The distinct labels in order, shape (c,).
+        dual_coef_: Sums of dual coefficients over the copies of each distinct string, shape (d,)
+            for two classes, else (d, c).
+        gram_: The Gram operator of the training samples.
+        solution: `Solution` whose residual is the relative gradient norm, recomputed.
+
+    Raises:
+        ValueError: by `fit`, if a parameter is out of range or all labels are the same.
+        ConvergenceError: by `fit`, if the gradient stays above `tolerance`.
+
+    Example:
+        >>> import numpy as np
+        >>> from ktrans.solvers.logistic import KernelLogisticRegression
+        >>> model = KernelLogisticRegression("precomputed", ridge=1.0).fit(np.eye(2), ["no", "yes"])
+        >>> model.predict(np.eye(2)).tolist()
+        ['no', 'yes']
+    """
+
+    def __init__(
+        self,
+        kernel: Any,
+        ridge: Any,
+        *,
+        tolerance: float = 1e-8,
+        max_iterations: int = 10_000,
+        on_failure: OnFailure = "raise",
+    ):
+        self.kernel = kernel
+        self.ridge = ridge
+        self.tolerance = tolerance
+        self.max_iterations = max_iterations
+        self.on_failure: OnFailure = on_failure
+
+    def fit(self, dataset: Any, labels: ArrayLike | None = None) -> "KernelLogisticRegression":
+        """Minimise the regularised loss.
+
+        Args:
+            dataset: A `Dataset`, tokens of shape (n, k), a `GramOperator` of the same kernel, or
+                for a precomputed kernel the Gram matrix.
+            labels: Classes of shape (n,), numbers or strings; those of the dataset where left out.
+
+        Returns:
+            The estimator.
+        """
+        ridge = read_positive("ridge", self.ridge)
+        tolerance = read_positive("tolerance", self.tolerance)
+        self._training = read_training(self.kernel, dataset, labels)
+        self.gram_ = self._training.gram
+        self.classes_, indicators = _indicators(self._training.labels)
+        counts = sum_copies(self.gram_.distinct, indicators)
+        self.solution = self._minimise(counts, ridge, tolerance)
+        self._sums = self.solution.value
+        self.dual_coef_ = self._sums[:, 0] if len(self.classes_) == 2 else self._sums
+        report_failure(self.solution, self.on_failure)
+        return self
+
+    def decision_function(self, tokens: Any) -> np.ndarray:
+        """The logits f: shape (n1,) for two classes, else (n1, c)."""
+        check_fitted(self, "dual_coef_")
+        logits = predict_with(self.gram_, tokens, self._sums)
+        return logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict_proba(self, tokens: Any) -> np.ndarray:
+        """Probabilities of the classes, float64 of shape (n1, c)."""
+        check_fitted(self, "dual_coef_")
+        return _softmax(predict_with(self.gram_, tokens, self._sums))
+
+    def predict(self, tokens: Any) -> np.ndarray:
+        """The most probable class of each string, shape (n1,)."""
+        return self.classes_[np.argmax(self.predict_proba(tokens), axis=1)]
+
+    def predict_proba_unseen(self) -> np.ndarray:
+        """Probabilities on unseen symbols, shape (r, c), one row for each template of the task.
+
+        Raises:
+            ValueError: if the estimator was not fitted on a `Dataset`.
+        """
+        check_fitted(self, "dual_coef_")
+        return _softmax(predict_unseen_with(self._training, self._sums))
+
+    def predict_unseen(self) -> np.ndarray:
+        """The most probable class of each template on unseen symbols, shape (r,)."""
+        return self.classes_[np.argmax(self.predict_proba_unseen(), axis=1)]
+
+    def score(self, tokens: Any, labels: ArrayLike) -> float:
+        """Share of strings whose class is predicted."""
+        return float(np.mean(self.predict(tokens) == np.asarray(labels)))
+
+    @in_float64
+    def _minimise(
+        self, counts: Float[np.ndarray, "d c"], ridge: float, tolerance: float
+    ) -> Solution:
+        multiplicity = jnp.asarray(self.gram_.distinct.multiplicity[:, None], dtype=float)
+        problem = LogisticProblem(
+            self.gram_.core, jnp.asarray(counts), multiplicity, jnp.asarray(ridge)
+        )
+        duals = logits = jnp.zeros_like(problem.counts)
+        scale = float(jnp.linalg.norm(problem.gradient(duals, logits)))
+        reason: StopReason = "converged"
+        spent, best = 0, 1.0
+        value = np.asarray(duals)
+        while best > tolerance:
+            if spent >= self.max_iterations:
+                reason = "max_iterations"
+                break
+            # The relative accuracy that makes Newton's method converge superlinearly.
+            accuracy = jnp.asarray(min(0.1, best))
+            allowed = jnp.asarray(self.max_iterations - spent)
+            step = newton_direction(problem, duals, logits, accuracy, allowed)
+            spent += int(step.count) + 1
+            duals, _ = damped(problem, duals, logits, step)
+            logits = jnp.asarray(multiply(self.gram_.core, np.asarray(duals)))
+            norm = float(jnp.linalg.norm(problem.gradient(duals, logits))) / scale
+            if not norm < 0.999 * best and best < 1e-4:
+                reason = "stagnated"
+                break
+            value, best = np.asarray(duals), norm
+        return Solution(value, best, spent, reason, "newton", tolerance)
+
+
+def _indicators(labels: np.ndarray) -> tuple[np.ndarray, Float[np.ndarray, "n c"]]:
+    """The classes, and 1 where a sample has a class; for two classes the second one's column."""
+    if labels.ndim != 1:
+        raise ValueError(f"`labels` must have shape (n,); got {labels.shape}.")
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ValueError("`labels` must be finite; they hold NaN or infinite entries.")
+    classes, codes = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"`labels` must hold at least two classes; got only {classes.tolist()}.")
+    if labels.dtype.kind == "f" and len(classes) > max(20, len(labels) // 2):
+        raise ValueError(
+            f"`labels` hold {len(classes)} distinct numbers for {len(labels)} samples, which are "
+            "no classes; use KernelRidge, or a task without label noise."
+        )
+    indicators = (codes[:, None] == np.arange(len(classes))).astype(np.float64)
+    return classes, indicators[:, 1:] if len(classes) == 2 else indicators
+
+
+def _softmax(logits: Float[np.ndarray, "n c"]) -> np.ndarray:
+    if logits.shape[1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
