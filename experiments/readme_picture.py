@@ -1,6 +1,6 @@
 """The picture of README.md: K̂, ordered by template, becomes N as ρ grows.
 
-    python -m experiments.readme_picture
+python -m experiments.readme_picture
 """
 
 import argparse

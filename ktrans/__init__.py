@@ -1,6 +1,9 @@
 """Kernels of infinitely wide transformers on template tasks, with error bounds."""
 
 from ktrans import tasks
+from ktrans.analysis.certificate import Certificate, verify
+from ktrans.analysis.learning_curve import Curve, learning_curve, samples_needed
+from ktrans.analysis.template_matrix import template_matrix
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.activations import GELU, Cosine, Custom, Erf, Identity, ReLU, Sine
 from ktrans.kernels.attention.kernel import AttentionKernel
@@ -17,7 +20,9 @@ __all__ = [
     "GELU",
     "AttentionKernel",
     "Bounded",
+    "Certificate",
     "Cosine",
+    "Curve",
     "Custom",
     "Dataset",
     "Erf",
@@ -36,5 +41,9 @@ __all__ = [
     "TemplateTask",
     "TokenSymmetricKernel",
     "TransformerKernel",
+    "learning_curve",
+    "samples_needed",
     "tasks",
+    "template_matrix",
+    "verify",
 ]

@@ -1,22 +1,33 @@
 """Seconds and bytes of one product with the Gram matrix, against the number of samples.
 
-The dense product is timed where the matrix fits; the copy bandwidth of the machine is measured in
-the same run, so that the last column compares a product with the copy of what it must touch.
+The dense matrix and a dense product that looks its blocks up are timed where they are affordable;
+a copy is timed in the same run, so that a product is compared with the copy of what it must touch.
+
+    python -m experiments.benchmarks.gram [--quick] [--docs]
 """
 
 import argparse
-import resource
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import matplotlib.pyplot as plt
 import numpy as np
 
-import ktrans as kt
+from experiments.benchmarks._machine import (
+    PICTURE,
+    best_seconds,
+    copy_seconds,
+    default_kernel,
+    machine,
+    peak_gigabytes,
+    sample,
+    write_between,
+)
+from ktrans.gram.dense import BlockedGram
 from ktrans.gram.operator import GramOperator
 
 
@@ -30,7 +41,7 @@ class Config:
 
     @classmethod
     def quick(cls) -> "Config":
-        return cls(sizes=(10_000, 30_000), largest_dense=1000, repeats=2)
+        return cls(sizes=(1000, 10_000, 30_000), largest_dense=1000, repeats=2)
 
     @classmethod
     def paper(cls) -> "Config":
@@ -38,14 +49,16 @@ class Config:
 
 
 class Row(NamedTuple):
-    """One size: seconds to build and to multiply, bytes read and written, and ratios."""
+    """One size: seconds to build and to multiply, bytes it must touch, rivals and agreement."""
 
     num_samples: int
     build_seconds: float
     product_seconds: float
     bytes_touched: int
-    over_copy: float
-    over_dense: float | None
+    copy_seconds: float
+    dense_seconds: float | None
+    blocked_seconds: float | None
+    difference: float | None
     peak_gigabytes: float
 
 
@@ -56,35 +69,41 @@ class Result(NamedTuple):
     exponent: float
 
 
-def default_kernel() -> Any:
-    activation = kt.Cosine(b1=1.0, b2=0.5)
-    return kt.TransformerKernel(beta=1.0, gamma=0.7, activation=activation)
+class Rivals(NamedTuple):
+    """Seconds of a dense product, of one looked up in blocks, and the largest relative error."""
+
+    dense_seconds: float
+    blocked_seconds: float
+    difference: float
 
 
 def compute(config: Config, kernel: Any = None) -> Result:
     """Time every size."""
     kernel = default_kernel() if kernel is None else kernel
     rows = [_row(kernel, size, config) for size in config.sizes]
-    tail = rows[1:] if len(rows) > 2 else rows
+    tail = rows[1:]
     sizes = np.log([row.num_samples for row in tail])
     seconds = np.log([row.product_seconds for row in tail])
     return Result(rows, float(np.polyfit(sizes, seconds, 1)[0]))
 
 
 def bytes_touched(gram: GramOperator) -> int:
-    """Vector in and out, the diagonal, and an index and two table entries for each incidence."""
+    """Vector in and out, the diagonal and the template; of each incidence the index twice, a table
+    entry read and written, and one read again."""
     core: Any = gram.core
     num = len(gram.distinct.first)
-    incidences = sum(len(index) for level in core.levels for index in level.index)
-    return 3 * 8 * num + 4 * num + incidences * (2 * 4 + 4 * 8)
+    incidences = sum(len(slot.index) for level in core.shard.levels for slot in level.slots)
+    return 3 * 8 * num + 4 * num + incidences * (2 * 4 + 3 * 8)
 
 
 def seconds_per_product(gram: GramOperator, repeats: int) -> float:
     """Seconds of one product inside a compiled loop, as a solver makes it; the best of a few."""
     with jax.enable_x64(True):
-        start = jnp.ones((len(gram.distinct.first), 1))
+        start = gram.core.put(np.ones((len(gram.distinct.first), 1)))
         few, many = (
-            _best(lambda n=n: _loop(gram.core, start, jnp.asarray(n)).block_until_ready(), repeats)
+            best_seconds(
+                lambda n=n: _loop(gram.core, start, jnp.asarray(n)).block_until_ready(), repeats
+            )
             for n in (1, 6)
         )
     return (many - few) / 5
@@ -96,66 +115,90 @@ def _loop(core: Any, start: jax.Array, count: jax.Array) -> jax.Array:
 
 
 def _row(kernel: Any, size: int, config: Config) -> Row:
-    data = kt.tasks.load("aba_abb", vocab_size=size // 10).sample(size)
+    data = sample(size)
+    GramOperator(kernel, data.tokens[:1000])  # the kernel's own compilation
     started = time.perf_counter()
     gram = GramOperator(kernel, data)
     built = time.perf_counter() - started
     seconds = seconds_per_product(gram, config.repeats)
     touched = bytes_touched(gram)
-    dense = _dense_seconds(gram, config.repeats) if size <= config.largest_dense else None
-    return Row(
-        num_samples=size,
-        build_seconds=built,
-        product_seconds=seconds,
-        bytes_touched=touched,
-        over_copy=seconds / _copy_seconds(touched, config.repeats),
-        over_dense=None if dense is None else dense / seconds,
-        peak_gigabytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
-    )
+    copy = copy_seconds(touched, config.repeats)
+    peak = peak_gigabytes()
+    rivals = _rivals(gram) if size <= config.largest_dense else None
+    return Row(size, built, seconds, touched, copy, *(rivals or (None,) * 3), peak)
 
 
-def _dense_seconds(gram: GramOperator, repeats: int) -> float:
-    matrix, vector = gram.to_dense(), np.ones(gram.shape[0])
-    return _best(lambda: matrix @ vector, repeats)
-
-
-def _copy_seconds(num_bytes: int, repeats: int) -> float:
-    # Half is read and half is written.
-    source = np.ones(max(1, num_bytes // 16))
-    target = np.empty_like(source)
-    return _best(lambda: np.copyto(target, source), repeats)
-
-
-def _best(function: Callable[[], Any], repeats: int) -> float:
-    seconds = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - started)
-    return min(seconds[1:])
+def _rivals(gram: GramOperator) -> Rivals:
+    vector = np.random.default_rng(0).standard_normal(gram.shape[0])
+    blocked = BlockedGram(gram.values, gram.tokens, gram.tokens)
+    blocked_seconds = best_seconds(lambda: blocked @ vector, 1)
+    matrix = gram.to_dense()
+    dense_seconds = best_seconds(lambda: matrix @ vector, 3)
+    gap = np.abs(gram @ vector - matrix @ vector) / (np.abs(matrix) @ np.abs(vector))
+    return Rivals(dense_seconds, blocked_seconds, float(gap.max()))
 
 
 def table(result: Result) -> str:
     """The result as Markdown."""
     lines = [
-        "| samples | build, s | product, ms | MB touched | over copy | dense over it | peak, GB |",
-        "|---|---|---|---|---|---|---|",
+        f"One product, {machine()}:",
+        "",
+        "| samples | build, s | product, ms | must touch, MB | copy of it, ms | over copy | "
+        "dense, ms | blocked, ms | difference | peak, GB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in result.rows:
-        dense = "" if row.over_dense is None else f"{row.over_dense:.1f}"
         lines.append(
-            f"| {row.num_samples:,} | {row.build_seconds:.2f} | {1e3 * row.product_seconds:.2f} | "
-            f"{row.bytes_touched / 1e6:.1f} | {row.over_copy:.1f} | {dense} | "
+            f"| {row.num_samples:,} | {row.build_seconds:.2f} | {_ms(row.product_seconds)} | "
+            f"{row.bytes_touched / 1e6:.1f} | {_ms(row.copy_seconds)} | "
+            f"{row.product_seconds / row.copy_seconds:.1f} | {_ms(row.dense_seconds)} | "
+            f"{_ms(row.blocked_seconds)} | "
+            f"{'' if row.difference is None else f'{row.difference:.0e}'} | "
             f"{row.peak_gigabytes:.2f} |"
         )
-    return "\n".join([*lines, "", f"Seconds grow like n^{result.exponent:.2f}."])
+    first = result.rows[1].num_samples
+    growth = f"From {first:,} samples on the seconds of a product grow like n^{result.exponent:.2f}"
+    return "\n".join([*lines, "", f"{growth}."])
+
+
+def _ms(seconds: float | None) -> str:
+    return "" if seconds is None else f"{1e3 * seconds:.3g}"
+
+
+def picture(result: Result) -> plt.Figure:
+    """Seconds of a product against samples, beside the copy of what it must touch."""
+    figure, axes = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
+    sizes = np.array([row.num_samples for row in result.rows])
+    for name, style in (("product", "o-"), ("copy", "s--"), ("dense", "^:"), ("blocked", "v:")):
+        points = [(row.num_samples, getattr(row, f"{name}_seconds")) for row in result.rows]
+        known = [point for point in points if point[1] is not None]
+        axes.loglog(*zip(*known, strict=True), style, label=_LABELS[name])
+    last = result.rows[-1].product_seconds
+    axes.loglog(sizes, last * sizes / sizes[-1], color="0.7", zorder=0, label="slope 1")
+    axes.set(xlabel="samples n", ylabel="seconds")
+    axes.legend(frameon=False, fontsize="small")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+_LABELS = {
+    "product": "linear-time product",
+    "copy": "copy of the bytes it must touch",
+    "dense": "dense product, matrix in memory",
+    "blocked": "dense product, looked up in blocks",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    quick = parser.parse_args().quick
-    print(table(compute(Config.quick() if quick else Config.paper())))
+    parser.add_argument("--quick", action="store_true", help="small sizes only")
+    parser.add_argument("--docs", action="store_true", help="write table and picture into docs")
+    options = parser.parse_args()
+    result = compute(Config.quick() if options.quick else Config.paper())
+    print(table(result))
+    if options.docs:
+        write_between("products", table(result))
+        picture(result).savefig(PICTURE, dpi=160)
 
 
 if __name__ == "__main__":

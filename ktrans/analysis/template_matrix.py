@@ -32,8 +32,8 @@ def template_matrix(kernel: object, task: object) -> np.ndarray:
         >>> mlp = kt.MLPKernel(kind="nngp", depth=1, activation=kt.ReLU(), weight_variance=2.0,
         ...     bias_variance=0.0)
         >>> kt.template_matrix(mlp, task).round(6)
-        array([[0.983988, 0.983988],
-               [0.983988, 0.983988]])
+        array([[0.90662, 0.90662],
+               [0.90662, 0.90662]])
     """
     return bounded_template_matrix(kernel, task).value
 

@@ -19,7 +19,7 @@ Cell = tuple[TemplateTask, int]
 MAX_SAMPLES = 10**6
 MAX_VOCAB_SIZE = 10**7
 # So few distinct strings are factorised; beyond, conjugate gradients on linear-time products.
-_FACTORISED = 1100
+_FACTORISED = 400
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ def prepare_folder(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as error:
-        # The name of the temporary file would tell the user nothing.
         raise OSError(error.errno, error.strerror, str(folder)) from None
 
 
@@ -33,9 +32,11 @@ def write_whole(path: Path, content: bytes) -> Path:
             stream.write(content)
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
-    except BaseException:
+    except OSError as error:
+        # The name of the temporary file would tell the user nothing.
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    finally:
         Path(temporary).unlink(missing_ok=True)
-        raise
     return path
 
 

@@ -42,7 +42,7 @@ def error_table(measured: Mapping[str, Measurement], seeds: int) -> str:
     rows = [["n", "ρ", *heads]]
     for i, (n, rho) in enumerate(zip(first.num_samples, first.diversity, strict=True)):
         cells = [cell for each in measured.values() for cell in _cells(each, i)]
-        rows.append([f"{n}", f"{rho:g}", *cells])
+        rows.append([f"{n}", f"{rho:.5g}", *cells])
     title = f"Mean squared error, {seeds} training set(s) for each row; closed form for ρ → ∞"
     return "\n".join([title, *columns(rows)])
 

@@ -19,7 +19,7 @@ from ktrans.plotting import error_figure, gram_figure, paper_style, spectrum_fig
 from ktrans.tasks import TemplateTask
 
 DEFAULT_N, QUICK_N = (64, 256, 1024, 4096), (64, 256)
-DEFAULT_RHO, QUICK_RHO = (4.0, 16.0, 64.0, 256.0, 1024.0, 16384.0), (4.0, 1024.0)
+DEFAULT_RHO, QUICK_RHO = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0), (4.0, 1024.0)
 DEFAULT_SEEDS, QUICK_SEEDS = 3, 2
 
 
@@ -118,4 +118,4 @@ def _print(record: dict[str, Any], report: Report, plan: Plan, *, as_json: bool)
 
 def _bar(steps: Iterable, word: str) -> Iterable:
     """A progress bar on standard error, gone when the loop is over."""
-    return tqdm(list(steps), desc=word, file=sys.stderr, leave=False, delay=1.0)
+    return tqdm(list(steps), desc=word, file=sys.stderr, leave=False)

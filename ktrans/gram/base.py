@@ -15,11 +15,23 @@ MAX_DENSE_BYTES = 8 * 2**30
 
 
 class LinearMap(eqx.Module):
-    """A matrix as the device sees it: a pytree of arrays and its product, traceable."""
+    """A square matrix as the device sees it: a pytree of arrays and its product, traceable.
+
+    On the device vectors may be longer than the d samples, filled in with zeros; products leave
+    the zeros.
+    """
 
     @abc.abstractmethod
-    def apply(self, vectors: Float[Array, "n c"]) -> Float[Array, "n1 c"]:
+    def apply(self, vectors: Float[Array, "n c"]) -> Float[Array, "n c"]:
         """The product with c vectors at once, float64."""
+
+    def put(self, vectors: Float[np.ndarray, "d c"], fill: float = 0.0) -> Array:
+        """Vectors over samples on the device; `fill` is what is filled in."""
+        return jnp.asarray(vectors)
+
+    def take(self, array: Array, num_samples: int) -> np.ndarray:
+        """Vectors over samples back on the host."""
+        return np.asarray(array)
 
 
 class DistinctStrings(NamedTuple):
@@ -38,19 +50,18 @@ class AbstractGram(eqx.Module):
     def shape(self) -> tuple[int, int]:
         """Number of rows and of columns."""
 
-    @property
-    @abc.abstractmethod
-    def map(self) -> LinearMap:
-        """The matrix on the device."""
-
     @abc.abstractmethod
     def to_dense(self) -> np.ndarray:
         """The matrix itself, float64."""
 
+    @abc.abstractmethod
+    def product(self, vectors: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n1 c"]:
+        """K V."""
+
     def __matmul__(self, vectors: ArrayLike) -> np.ndarray:
         """K v for v of shape (n,) or (n, c), exact to rounding; NumPy float64."""
         array = as_vectors(vectors, self.shape[1])
-        product = multiply(self.map, array.reshape(len(array), -1))
+        product = self.product(array.reshape(len(array), -1))
         return product.reshape(self.shape[0], *array.shape[1:])
 
 
@@ -75,11 +86,32 @@ class AbstractSquareGram(AbstractGram):
     def core_to_dense(self) -> np.ndarray:
         """The Gram matrix of the distinct samples, float64."""
 
+    def product(self, vectors: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n c"]:
+        """K V: sum the copies, multiply, hand out."""
+        sums = sum_copies(self.distinct, vectors)
+        return multiply(self.core, sums)[self.distinct.index]
+
 
 @in_float64
 def multiply(linear_map: LinearMap, vectors: Float[np.ndarray, "n c"]) -> np.ndarray:
     """The product on the device, back on the host."""
-    return np.asarray(_multiply(linear_map, jnp.asarray(vectors)))
+    return linear_map.take(apply(linear_map, linear_map.put(vectors)), len(vectors))
+
+
+@eqx.filter_jit
+def apply(linear_map: LinearMap, vectors: Float[Array, "n c"]) -> Float[Array, "n c"]:
+    """The product on the device, compiled."""
+    return linear_map.apply(vectors)
+
+
+def sum_copies(
+    distinct: DistinctStrings, values: Float[np.ndarray, "n c"]
+) -> Float[np.ndarray, "d c"]:
+    """Sums over the copies of each distinct sample."""
+    if len(distinct.first) == len(values):
+        return values[distinct.first]
+    columns = [np.bincount(distinct.index, column) for column in values.T]
+    return np.stack(columns, axis=1)
 
 
 def as_vectors(vectors: ArrayLike, length: int) -> np.ndarray:
@@ -103,8 +135,3 @@ def check_dense_size(shape: tuple[int, int]) -> None:
             f"{MAX_DENSE_BYTES / 2**30:.0f} GiB; use products (`operator @ v`) or a subset of the "
             "samples."
         )
-
-
-@eqx.filter_jit
-def _multiply(linear_map: LinearMap, vectors: Float[Array, "n c"]) -> Float[Array, "n1 c"]:
-    return linear_map.apply(vectors)

@@ -15,7 +15,6 @@ from ktrans.gram.base import (
     AbstractSquareGram,
     DistinctStrings,
     LinearMap,
-    as_vectors,
     check_dense_size,
 )
 from ktrans.gram.coefficients import PairValues
@@ -26,9 +25,9 @@ _BLOCK_ENTRIES = 1 << 24
 class MatrixMap(LinearMap):
     """A matrix held on the device."""
 
-    matrix: Float[Array, "n1 n"]
+    matrix: Float[Array, "n n"]
 
-    def apply(self, vectors: Float[Array, "n c"]) -> Float[Array, "n1 c"]:
+    def apply(self, vectors: Float[Array, "n c"]) -> Float[Array, "n c"]:
         """K V."""
         return self.matrix @ vectors
 
@@ -38,10 +37,9 @@ class BlockedMap(LinearMap):
 
     lookup: "BlockedLookup" = eqx.field(static=True)
 
-    def apply(self, vectors: Float[Array, "n c"]) -> Float[Array, "n1 c"]:
+    def apply(self, vectors: Float[Array, "n c"]) -> Float[Array, "n c"]:
         """K V."""
-        shape = (self.lookup.shape[0], vectors.shape[1])
-        result = jax.ShapeDtypeStruct(shape, vectors.dtype)
+        result = jax.ShapeDtypeStruct(vectors.shape, vectors.dtype)
         return jax.pure_callback(self.lookup.multiply, result, vectors)
 
 
@@ -72,14 +70,9 @@ class PrecomputedGram(AbstractSquareGram):
 
     @property
     @in_float64
-    def map(self) -> LinearMap:
-        """The matrix on the device."""
-        return MatrixMap(jnp.asarray(self.matrix))
-
-    @property
     def core(self) -> LinearMap:
-        """The same: the samples of a matrix are all distinct."""
-        return self.map
+        """The matrix on the device: the samples of a matrix are all distinct."""
+        return MatrixMap(jnp.asarray(self.matrix))
 
     @property
     def distinct(self) -> DistinctStrings:
@@ -105,7 +98,7 @@ class HostMap(LinearMap):
 
     operator: Any = eqx.field(static=True)
 
-    def apply(self, vectors: Float[Array, "n c"]) -> Float[Array, "n1 c"]:
+    def apply(self, vectors: Float[Array, "n c"]) -> Float[Array, "n c"]:
         """K V."""
         result = jax.ShapeDtypeStruct(vectors.shape, vectors.dtype)
         return jax.pure_callback(self._multiply, result, vectors)
@@ -138,14 +131,9 @@ class ForeignGram(AbstractSquareGram):
         return self.operator.shape[0], self.operator.shape[0]
 
     @property
-    def map(self) -> LinearMap:
-        """The operator as calls to the host."""
-        return HostMap(self.operator)
-
-    @property
     def core(self) -> LinearMap:
-        """The same: nothing is known of copies."""
-        return self.map
+        """The operator as calls to the host; nothing is known of copies."""
+        return HostMap(self.operator)
 
     @property
     def distinct(self) -> DistinctStrings:
@@ -189,14 +177,9 @@ class BlockedGram(AbstractGram):
         """(n1, n2)."""
         return self.lookup.shape
 
-    @property
-    def map(self) -> LinearMap:
-        """The matrix as calls to the host."""
-        return BlockedMap(self.lookup)
-
-    def __matmul__(self, vectors: ArrayLike) -> np.ndarray:
-        """K v for v of shape (n,) or (n, c); needs no device."""
-        return self.lookup.multiply(as_vectors(vectors, self.shape[1]))
+    def product(self, vectors: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n1 c"]:
+        """K V, without a device."""
+        return self.lookup.multiply(vectors)
 
     def to_dense(self) -> np.ndarray:
         """The matrix itself."""

@@ -22,10 +22,11 @@ _FULL_SLOT = 0.5  # a slot with a larger share of repeated sets takes in all its
 
 
 class Part(NamedTuple):
-    """The samples of one slot (None: the first ones, as many as `index` has) and their places."""
+    """The samples of one slot (None: the first ones), and their places in the table of sets."""
 
     rows: Int[np.ndarray, "s"] | None
-    index: Int[np.ndarray, "s"]
+    column: Int[np.ndarray, "s"]
+    set_number: Int[np.ndarray, "s"]
     slot: tuple[int, ...]
 
 
@@ -111,17 +112,16 @@ def find_incidence(
     all_columns = columns(widths, size)
     offsets = _offsets(widths, size)
     numbers = rank(keys.values[kept], 0, keys.bound)
-    num_sets = len(numbers.distinct)
-    set_number = np.zeros(len(kept), dtype=np.int64)
+    set_number = np.zeros(len(kept), dtype=np.int32)
     set_number[kept] = numbers.inverse
     parts = []
     bounds = np.cumsum([0, *stops])
     for place, (slot, sets) in enumerate(zip(chosen, ordered, strict=True)):
         piece = slice(bounds[place], bounds[place + 1])
         column = offsets[group[: stops[place]]] + place * math.factorial(size) + sets[1]
-        index = column * num_sets + set_number[piece]
-        parts.append(_part(kept[piece], index, slot))
-    return Incidence(size, num_sets, all_columns, [part for part in parts if len(part.index)])
+        parts.append(_part(kept[piece], column, set_number[piece], slot))
+    parts = [part for part in parts if len(part.set_number)]
+    return Incidence(size, len(numbers.distinct), all_columns, parts)
 
 
 def _sorted_sets(
@@ -134,10 +134,10 @@ def _sorted_sets(
         return tokens, 0
     if size == 2:
         swapped = tokens[:, 0] > tokens[:, 1]
-        return np.sort(tokens, axis=1), swapped.astype(np.int64)
+        return np.sort(tokens, axis=1), swapped.astype(np.int32)
     order = np.argsort(tokens, axis=1)
     code = order @ (size ** np.arange(size))
-    number = np.zeros(size**size, dtype=np.int64)
+    number = np.zeros(size**size, dtype=np.int32)
     for place, permutation in enumerate(itertools.permutations(range(size))):
         number[np.dot(permutation, size ** np.arange(size))] = place
     return np.take_along_axis(tokens, order, axis=1), number[code]
@@ -155,13 +155,14 @@ def _kept(keys: Keys, stops: list[int]) -> np.ndarray:
 
 
 def _offsets(widths: Int[np.ndarray, "g"], size: int) -> Int[np.ndarray, "g"]:
-    per_group = np.array([math.perm(int(width), size) for width in widths], dtype=np.int64)
-    return np.cumsum(per_group) - per_group
+    per_group = np.array([math.perm(int(width), size) for width in widths], dtype=np.int32)
+    return np.cumsum(per_group, dtype=np.int32) - per_group
 
 
-def _part(kept: np.ndarray, index: np.ndarray, slot: tuple[int, ...]) -> Part:
-    index = index.astype(np.int32 if index.max(initial=0) < 2**31 else np.int64)
+def _part(
+    kept: np.ndarray, column: np.ndarray, set_number: np.ndarray, slot: tuple[int, ...]
+) -> Part:
     if kept.all():
-        return Part(None, index, slot)
+        return Part(None, column, set_number, slot)
     rows = np.flatnonzero(kept)
-    return Part(rows.astype(np.int32), index[rows], slot)
+    return Part(rows.astype(np.int32), column[rows], set_number[rows], slot)

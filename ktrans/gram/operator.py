@@ -3,9 +3,9 @@
 from typing import Any, Literal
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jax.sharding import Mesh
+from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from ktrans._numerics import in_float64
@@ -18,43 +18,18 @@ from ktrans.gram.base import (
     check_dense_size,
 )
 from ktrans.gram.coefficients import Coefficients, PairValues
-from ktrans.gram.dense import BlockedGram
+from ktrans.gram.dense import BlockedGram, BlockedLookup, BlockedMap
 from ktrans.gram.incidence import find_incidences
 from ktrans.gram.linear_time import LinearTimeGram, build_linear_time_gram
 from ktrans.gram.refinement import Refinement, infer_regular_tokens, refine
+from ktrans.gram.sharded import flat_mesh
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.patterns.classes import as_tokens
-from ktrans.tasks import Dataset
+from ktrans.tasks import Dataset, TemplateTask
 
 MAX_GROUPS = 256
 _TILE = 1 << 15  # tokens whose table entries fill a quarter of a megabyte
 _SMALL_CROSS = 1 << 22  # this many entries are looked up faster than tables are built
-
-
-class CopiesMap(LinearMap):
-    """The Gram matrix of samples, through that of the distinct strings among them."""
-
-    core: LinearMap
-    index: Int[Array, "n"]
-    num_distinct: int = eqx.field(static=True)
-
-    def apply(self, vectors: Float[Array, "n c"]) -> Float[Array, "n1 c"]:
-        """K V: sum the copies, multiply, hand out."""
-        sums = jnp.zeros((self.num_distinct, vectors.shape[1]), vectors.dtype)
-        sums = sums.at[self.index].add(vectors, mode="promise_in_bounds")
-        return self.core.apply(sums).at[self.index].get(mode="promise_in_bounds")
-
-
-class PaddedMap(LinearMap):
-    """The last rows and first columns of a Gram matrix."""
-
-    whole: LinearMap
-    num_rows: int = eqx.field(static=True)
-
-    def apply(self, vectors: Float[Array, "n c"]) -> Float[Array, "n1 c"]:
-        """K V."""
-        padded = jnp.pad(vectors, ((0, self.num_rows), (0, 0)))
-        return self.whole.apply(padded)[len(vectors) :]
 
 
 class GramOperator(AbstractSquareGram):
@@ -70,6 +45,8 @@ class GramOperator(AbstractSquareGram):
         regular_tokens: Tokens to be taken as regular. Left out, they are those of the dataset's
             task, or for an array the tokens that never change in strings of one equality pattern.
         values: Kernel values known from an earlier operator of the same kernel.
+        mesh: Devices to share the samples, such as `jax.make_mesh((8,), ("samples",))`; with many
+            processes each of them passes the same dataset. Left out, the default device.
 
     Attributes:
         method: "linear", or "blocked" where the strings have too many refined templates or
@@ -95,6 +72,8 @@ class GramOperator(AbstractSquareGram):
     regular_tokens: Int[np.ndarray, "m"]
     templates: Literal["declared", "inferred"] = eqx.field(static=True)
     values: PairValues = eqx.field(static=True)
+    task: TemplateTask | None = eqx.field(static=True)
+    mesh: Mesh | None = eqx.field(static=True)
     refinement: Refinement
     _distinct: DistinctStrings
     _core: LinearMap
@@ -107,6 +86,7 @@ class GramOperator(AbstractSquareGram):
         *,
         regular_tokens: ArrayLike | None = None,
         values: PairValues | None = None,
+        mesh: Any = None,
     ):
         if not isinstance(kernel, TokenSymmetricKernel):
             raise TypeError(
@@ -114,11 +94,13 @@ class GramOperator(AbstractSquareGram):
             )
         self.kernel = kernel
         self.values = PairValues(kernel) if values is None else values
+        self.mesh = flat_mesh(mesh)
+        self.task = dataset.task if isinstance(dataset, Dataset) else None
         self.tokens = _read_tokens(dataset)
         declared = _declared_tokens(dataset) if regular_tokens is None else regular_tokens
         self.regular_tokens, self.refinement, self.templates = _refined(self.tokens, declared)
         self._distinct = _distinct_strings(self.refinement)
-        self._core = _core(self.values, self.tokens, self.refinement, self._distinct)
+        self._core = _core(self.values, self.tokens, self.refinement, self._distinct, self.mesh)
 
     @property
     def method(self) -> Literal["linear", "blocked"]:
@@ -138,13 +120,6 @@ class GramOperator(AbstractSquareGram):
     def shape(self) -> tuple[int, int]:
         """(n, n)."""
         return len(self.tokens), len(self.tokens)
-
-    @property
-    @in_float64
-    def map(self) -> LinearMap:
-        """The matrix on the device."""
-        index = jnp.asarray(self.distinct.index)
-        return CopiesMap(self.core, index, len(self.distinct.first))
 
     @property
     def core(self) -> LinearMap:
@@ -204,8 +179,8 @@ class GramOperator(AbstractSquareGram):
         if self.method == "blocked" or len(strings) * len(columns) <= _SMALL_CROSS:
             return BlockedGram(self.values, strings, columns)
         both = np.concatenate([columns, strings])
-        regular, values = self.regular_tokens, self.values
-        union = GramOperator(self.kernel, both, regular_tokens=regular, values=values)
+        regular, values, mesh = self.regular_tokens, self.values, self.mesh
+        union = GramOperator(self.kernel, both, regular_tokens=regular, values=values, mesh=mesh)
         return CrossGram(union, len(columns))
 
     def unseen(self, strings: Int[np.ndarray, "r k"]) -> Float[np.ndarray, "r g"]:
@@ -233,10 +208,10 @@ class CrossGram(AbstractGram):
         """(n1, n)."""
         return len(self.union.tokens) - self.num_columns, self.num_columns
 
-    @property
-    def map(self) -> LinearMap:
-        """The matrix on the device."""
-        return PaddedMap(self.union.map, self.shape[0])
+    def product(self, vectors: Float[np.ndarray, "n c"]) -> Float[np.ndarray, "n1 c"]:
+        """K V."""
+        padded = np.pad(vectors, ((0, self.shape[0]), (0, 0)))
+        return self.union.product(padded)[len(vectors) :]
 
     def to_dense(self) -> np.ndarray:
         """The matrix itself, float64 of shape (n1, n)."""
@@ -302,6 +277,7 @@ def _core(
     tokens: Int[np.ndarray, "n k"],
     refinement: Refinement,
     distinct: DistinctStrings,
+    mesh: Mesh | None,
 ) -> LinearMap:
     if len(refinement.codes) <= MAX_GROUPS:
         group = refinement.group[distinct.first]
@@ -309,6 +285,6 @@ def _core(
         incidences = find_incidences(group, refinement.widths, wildcards, refinement.num_tokens)
         if incidences is not None:
             coefficients = Coefficients(values, refinement.codes, len(incidences))
-            return build_linear_time_gram(group, coefficients, incidences)
+            return build_linear_time_gram(group, coefficients, incidences, mesh)
     strings = tokens[distinct.first]
-    return BlockedGram(values, strings, strings).map
+    return BlockedMap(BlockedLookup(values, strings, strings))

@@ -102,13 +102,7 @@ class TokenSymmetricKernel(eqx.Module):
         return values[kinds.inverse]
 
     def _matrix(self, tokens1: ArrayLike, tokens2: ArrayLike | None) -> Bounded:
-        first = as_tokens(tokens1, "tokens1")
-        second = first if tokens2 is None else as_tokens(tokens2, "tokens2")
-        if first.shape[1] != second.shape[1]:
-            raise ValueError(
-                f"`tokens1` and `tokens2` must have strings of equal length; got {first.shape[1]} "
-                f"and {second.shape[1]}."
-            )
+        first, second = as_token_pair(tokens1, tokens2)
         if first.size == 0 or second.size == 0:
             empty = np.zeros((len(first), len(second)))
             return Bounded(empty, empty)
@@ -116,6 +110,27 @@ class TokenSymmetricKernel(eqx.Module):
         values = self.evaluate_pairs(classes.tokens1, classes.tokens2)
         index = classes.index
         return Bounded(values.value[index], values.bound[index], values.certified)
+
+
+def as_token_pair(
+    tokens1: ArrayLike, tokens2: ArrayLike | None
+) -> tuple[Int[np.ndarray, "n1 k"], Int[np.ndarray, "n2 k"]]:
+    """Both sets of strings, checked; the first one twice where the second is left out."""
+    first = as_tokens(tokens1, "tokens1")
+    second = first if tokens2 is None else as_tokens(tokens2, "tokens2")
+    if first.shape[1] != second.shape[1]:
+        raise ValueError(
+            f"`tokens1` and `tokens2` must have strings of equal length; got {first.shape[1]} "
+            f"and {second.shape[1]}."
+        )
+    return first, second
+
+
+def as_sample_count(num_samples: object) -> int:
+    """The number of Monte Carlo draws, checked."""
+    if not isinstance(num_samples, (int, np.integer)) or num_samples < 2:
+        raise ValueError(f"`num_samples` must be an integer of at least 2; got {num_samples!r}.")
+    return int(num_samples)
 
 
 class _SelfClasses(NamedTuple):

@@ -4,10 +4,18 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
+from numpy.typing import ArrayLike
 
 from ktrans.kernels._activation import Activation
 from ktrans.kernels.attention.kernel import AttentionKernel, Method
-from ktrans.kernels.base import Bounded, TokenSymmetricKernel
+from ktrans.kernels.attention.monte_carlo import estimate_transformer
+from ktrans.kernels.base import (
+    Bounded,
+    Estimate,
+    TokenSymmetricKernel,
+    as_sample_count,
+    as_token_pair,
+)
 
 
 class TransformerKernel(TokenSymmetricKernel):
@@ -51,6 +59,31 @@ class TransformerKernel(TokenSymmetricKernel):
     def attention(self) -> AttentionKernel:
         """K_attn at the same parameters."""
         return AttentionKernel(self.beta, self.gamma, self.rtol, self.method)
+
+    def estimate(
+        self,
+        tokens1: ArrayLike,
+        tokens2: ArrayLike | None = None,
+        *,
+        seed: int = 0,
+        num_samples: int = 10_000,
+    ) -> Estimate:
+        """The Gram matrix by Monte Carlo: the dual activation of the estimated K_attn.
+
+        Args:
+            tokens1: Strings x, integers of shape (n1, k).
+            tokens2: Strings y, shape (n2, k); the strings x where it is left out.
+            seed: The same seed gives the same draws for all strings.
+            num_samples: Number of draws, at least 2.
+
+        Returns:
+            Estimated mean and standard error (delta method), each of shape (n1, n2).
+        """
+        first, second = as_token_pair(tokens1, tokens2)
+        draws = as_sample_count(num_samples)
+        return estimate_transformer(
+            first, second, self.beta, self.gamma, self.activation, seed, draws
+        )
 
     def evaluate_pairs(
         self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]

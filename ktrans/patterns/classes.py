@@ -1,4 +1,4 @@
-"""Pair classes: the kind of a pair of strings, that is, which positions of the two carry equal tokens."""
+"""Pair classes: which positions of two strings carry equal tokens."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -66,9 +66,7 @@ def pattern_groups(
         yield rows, tokens[rows][:, first]
 
 
-def pair_classes(
-    tokens1: Int[np.ndarray, "n1 k"], tokens2: Int[np.ndarray, "n2 k"]
-) -> PairClasses:
+def pair_classes(tokens1: Int[np.ndarray, "n1 k"], tokens2: Int[np.ndarray, "n2 k"]) -> PairClasses:
     """The classes of all pairs of strings.
 
     A class here is finer than a kernel needs: strings are not renumbered by position. A kernel

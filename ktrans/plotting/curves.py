@@ -30,10 +30,11 @@ def plot_error_against_samples(
             hollow = len(swept) > 1 and diversity == max(swept)
             _plot_points(
                 axes, measurement.at_diversity(diversity), "num_samples", colour, marker,
-                hollow=hollow, label=rf"{name}, $\rho$ = {diversity:g}",
+                hollow=hollow, label=rf"{name}, $\rho$ = {diversity:.5g}",
             )  # fmt: skip
         axes.plot(*curves[name], color=colour, zorder=2, label=_closed_form_label(i))
     _finish(axes, chance)
+    axes.legend(loc="lower left")
     axes.set_xlabel(r"number of samples $n$")
     axes.set_ylabel("mean squared error on unseen symbols")
     return axes
@@ -91,4 +92,3 @@ def _finish(axes: Axes, chance: float) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.tick_params(which="minor", length=1.5, color=BLACK, width=0.4)
-    axes.legend(loc="lower left")

@@ -23,15 +23,17 @@ def gram_figure(grams: Sequence[OrderedGram]) -> Figure:
         The figure.
     """
     panels = len(grams) + 1
-    figure = new_figure(TEXT_WIDTH, TEXT_WIDTH / panels + 0.35)
+    figure = new_figure(TEXT_WIDTH, (TEXT_WIDTH - 0.9) / panels + 0.45)
     axes = figure.subplots(1, panels, squeeze=False)[0]
     matrix, templates = grams[0].template_matrix, grams[0].templates
     norm = gram_norm(matrix)
     for ax, gram in zip(axes, grams, strict=False):
         plot_gram(ax, gram, norm)
     image = plot_template_matrix(axes[-1], matrix, templates, norm)
-    bar = figure.colorbar(image, ax=axes, extend="both", shrink=0.8, aspect=25, pad=0.015)
-    bar.set_label("kernel value (orange: collisions)")
+    below = any(norm(gram.matrix.min()) < 0 for gram in grams)
+    extend = "both" if below else "max"
+    bar = figure.colorbar(image, ax=axes, extend=extend, shrink=0.9, aspect=25, pad=0.015)
+    bar.set_label("kernel value (orange: above scale)")
     bar.formatter.set_useOffset(False)  # type: ignore[union-attr]
     return figure
 

@@ -28,9 +28,7 @@ def gram_norm(template_matrix: np.ndarray) -> Normalize:
 
 def gram_colours() -> Colormap:
     """Grey to blue within the scale, orange for collisions above it."""
-    colours = matplotlib.colormaps["Blues"].resampled(256)
-    colours.set_extremes(over=ORANGE, under=BLACK)
-    return colours
+    return matplotlib.colormaps["Blues"].with_extremes(over=ORANGE, under=BLACK)
 
 
 def plot_gram(axes: Axes, gram: OrderedGram, norm: Normalize | None = None) -> AxesImage:
@@ -55,7 +53,7 @@ def plot_gram(axes: Axes, gram: OrderedGram, norm: Normalize | None = None) -> A
         axes.axhline(edge, color=BLACK, linewidth=0.6)
         axes.axvline(edge, color=BLACK, linewidth=0.6)
     _label_blocks(axes, (edges[1:] + edges[:-1]) / 2, gram.templates)
-    axes.set_title(rf"$\hat{{K}}$,  $\rho$ = {gram.diversity:g}")
+    axes.set_title(rf"$\hat{{K}}$,  $\rho$ = {gram.diversity:.4g}")
     return image
 
 

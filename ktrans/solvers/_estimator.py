@@ -55,7 +55,7 @@ class Estimator:
 
 def read_training(kernel: Any, data: Any, labels: ArrayLike | None) -> Training:
     """The Gram matrix and labels of `fit(dataset)`, `fit(tokens, labels)` or `fit(K, labels)`."""
-    task = data.task if isinstance(data, Dataset) else None
+    task = data.task if isinstance(data, Dataset | GramOperator) else None
     if labels is None:
         if not isinstance(data, Dataset):
             raise ValueError("`labels` must be given unless `fit` gets a Dataset; got None.")

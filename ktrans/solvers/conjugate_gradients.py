@@ -22,6 +22,7 @@ class Iterate(NamedTuple):
     residual: Vectors
     direction: Vectors
     energy: Float[Array, "c"]
+    threshold: Float[Array, "c"]
     count: Int[Array, ""]
     active: Array
 
@@ -43,29 +44,32 @@ def conjugate_gradients(
     A column also stops where rounding has cost the operator its definiteness; the caller
     recomputes the residual, so that is never taken for convergence.
     """
-    residual = _combine(rhs, operator(initial), -jnp.ones_like(threshold))
-    direction = precondition(residual)
-    energy = inner(residual, direction)
-    threshold = jnp.maximum(threshold, reduction * _norm(residual))
-    active = _norm(residual) > threshold
-    start = Iterate(initial, residual, direction, energy, jnp.zeros((), jnp.int32), active)
+    # The starting point is the first step, so that the operator and the preconditioner are compiled
+    # once: iteration -1, of length 1 along `initial`.
+    zero = jax.tree.map(jnp.zeros_like, rhs)
+    ones = jnp.ones_like(threshold)
+    start = Iterate(zero, rhs, initial, ones, threshold, jnp.asarray(-1, jnp.int32), ones > 0)
 
     def unfinished(now: Iterate) -> Array:
         return jnp.any(now.active) & (now.count < max_iterations)
 
     def step(now: Iterate) -> Iterate:
+        first = now.count < 0
         image = operator(now.direction)
         curvature = inner(now.direction, image)
-        healthy = now.active & (curvature > 0) & (now.energy > 0)
+        healthy = first | (now.active & (curvature > 0) & (now.energy > 0))
         length = jnp.where(healthy, now.energy / jnp.where(healthy, curvature, 1.0), 0.0)
+        length = jnp.where(first, 1.0, length)
         solution = _combine(now.solution, now.direction, length)
         residual = _combine(now.residual, image, -length)
+        norm = _norm(residual)
+        threshold = jnp.where(first, jnp.maximum(now.threshold, reduction * norm), now.threshold)
         corrected = precondition(residual)
         energy = inner(residual, corrected)
         ratio = jnp.where(healthy, energy / jnp.where(healthy, now.energy, 1.0), 0.0)
-        direction = _combine(corrected, now.direction, ratio)
-        active = healthy & (_norm(residual) > threshold)
-        return Iterate(solution, residual, direction, energy, now.count + 1, active)
+        direction = _combine(corrected, now.direction, jnp.where(first, 0.0, ratio))
+        active = healthy & (norm > threshold)
+        return Iterate(solution, residual, direction, energy, threshold, now.count + 1, active)
 
     return jax.lax.while_loop(unfinished, step, start)
 

@@ -11,7 +11,13 @@ import scipy.linalg
 from jaxtyping import Array, Float, Int
 
 from ktrans._numerics import in_float64
-from ktrans.gram.base import AbstractSquareGram, DistinctStrings, LinearMap, multiply
+from ktrans.gram.base import (
+    AbstractSquareGram,
+    DistinctStrings,
+    LinearMap,
+    multiply,
+    sum_copies,
+)
 from ktrans.gram.linear_time import LinearTimeGram
 from ktrans.solvers.conjugate_gradients import conjugate_gradients
 from ktrans.solvers.solution import Solution, StopReason
@@ -58,14 +64,6 @@ def ridge_system(
     targets = sum_copies(distinct, labels) / distinct.multiplicity[:, None]
     diagonal = gram.diagonal()[distinct.first]
     return RidgeSystem(gram.core, diagonal, ridge, distinct.multiplicity, targets)
-
-
-def sum_copies(
-    distinct: DistinctStrings, values: Float[np.ndarray, "n c"]
-) -> Float[np.ndarray, "d c"]:
-    """Sums over the copies of each distinct sample."""
-    columns = [np.bincount(distinct.index, column) for column in values.T]
-    return np.stack(columns, axis=1)
 
 
 def dual_coefficients(
@@ -175,9 +173,9 @@ def _refine(
             break
         threshold = jnp.asarray(0.3 * tolerance * scale)
         allowed = jnp.asarray(max_iterations - spent)
-        change, count = correction(jnp.asarray(residual), threshold, allowed)
+        change, count = correction(system.core.put(residual), threshold, allowed)
         spent += int(count)
-        candidate = value + np.asarray(change)
+        candidate = value + system.core.take(change, len(value))
         residual_now = system.residual(candidate)
         norm = _relative(system, residual_now)
         if not norm < best:
@@ -200,8 +198,9 @@ def _relative(system: RidgeSystem, residual: np.ndarray) -> float:
 
 
 def _device(system: RidgeSystem) -> tuple[LinearMap, Float[Array, "d 1"], Float[Array, "d 1"]]:
-    shift = jnp.asarray(system.shift)[:, None]
-    return system.core, shift, 1 / (jnp.asarray(system.diagonal)[:, None] + shift)
+    shift = system.shift[:, None]
+    jacobi = 1 / (system.diagonal[:, None] + shift)
+    return system.core, system.core.put(shift), system.core.put(jacobi)
 
 
 @eqx.filter_jit

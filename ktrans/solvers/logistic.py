@@ -8,7 +8,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from ktrans._numerics import in_float64
-from ktrans.gram.base import multiply
+from ktrans.gram.base import apply
 from ktrans.solvers._estimator import (
     Estimator,
     check_fitted,
@@ -128,15 +128,14 @@ class KernelLogisticRegression(Estimator):
     def _minimise(
         self, counts: Float[np.ndarray, "d c"], ridge: float, tolerance: float
     ) -> Solution:
-        multiplicity = jnp.asarray(self.gram_.distinct.multiplicity[:, None], dtype=float)
-        problem = LogisticProblem(
-            self.gram_.core, jnp.asarray(counts), multiplicity, jnp.asarray(ridge)
-        )
+        core = self.gram_.core
+        multiplicity = core.put(self.gram_.distinct.multiplicity[:, None].astype(float))
+        problem = LogisticProblem(core, core.put(counts), multiplicity, jnp.asarray(ridge))
         duals = logits = jnp.zeros_like(problem.counts)
         scale = float(jnp.linalg.norm(problem.gradient(duals, logits)))
         reason: StopReason = "converged"
         spent, best = 0, 1.0
-        value = np.asarray(duals)
+        value = duals
         while best > tolerance:
             if spent >= self.max_iterations:
                 reason = "max_iterations"
@@ -147,13 +146,13 @@ class KernelLogisticRegression(Estimator):
             step = newton_direction(problem, duals, logits, accuracy, allowed)
             spent += int(step.count) + 1
             duals, _ = damped(problem, duals, logits, step)
-            logits = jnp.asarray(multiply(self.gram_.core, np.asarray(duals)))
+            logits = apply(core, duals)
             norm = float(jnp.linalg.norm(problem.gradient(duals, logits))) / scale
             if not norm < 0.999 * best and best < 1e-4:
                 reason = "stagnated"
                 break
-            value, best = np.asarray(duals), norm
-        return Solution(value, best, spent, reason, "newton", tolerance)
+            value, best = duals, norm
+        return Solution(core.take(value, len(counts)), best, spent, reason, "newton", tolerance)
 
 
 def _indicators(labels: np.ndarray) -> tuple[np.ndarray, Float[np.ndarray, "n c"]]:

@@ -32,7 +32,9 @@ class KernelRidge(Estimator):
     """Kernel ridge regression, f̂(x) = k(x)ᵀ (K̂ + λI)⁻¹ y.
 
     Copies of a string are merged: the system solved is (K + λ W⁻¹) β = ȳ over distinct strings with
-    multiplicities W and mean labels ȳ, and its residual is the one reported.
+    multiplicities W and mean labels ȳ, and its residual is the one reported. The dual coefficients
+    of copies with different labels hold (y − ȳ)/λ, which at a tiny λ is large and cancels in every
+    product; predictions are made from β and lose nothing.
 
     Args:
         kernel: A token-symmetric kernel, or "precomputed" (then `fit` takes the (n, n) matrix or an

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from ktrans.gram.base import sum_copies
 from ktrans.solvers._estimator import (
     Estimator,
     check_fitted,
@@ -16,7 +17,6 @@ from ktrans.solvers._estimator import (
     read_targets,
     read_training,
 )
-from ktrans.solvers.linear_system import sum_copies
 from ktrans.solvers.modes import Modes, find_modes
 from ktrans.solvers.solution import ConvergenceError, ConvergenceWarning, OnFailure
 

@@ -20,10 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from ktrans.gram.linear_time import Level, LinearTimeGram
+from ktrans.gram.linear_time import Columns, LinearTimeGram, Tables
 from ktrans.solvers.conjugate_gradients import Iterate, conjugate_gradients
-
-Tables = tuple[Float[Array, "_s _m c"], ...]
 
 _LARGEST_BLOCK = 6  # modes of a set of tokens that are inverted together
 _NEGLIGIBLE = 1e-14
@@ -31,7 +29,10 @@ _REDUCTION = 1e-8
 
 
 class TableSystem(NamedTuple):
-    """A = diag(noise) + V Vᵀ; the first factor is that of the refined templates."""
+    """A = diag(noise) + V Vᵀ; the first factor is that of the refined templates.
+
+    Samples filled in have infinite noise, so nothing ever comes of them.
+    """
 
     gram: LinearTimeGram
     noise: Float[Array, "n"]
@@ -39,26 +40,13 @@ class TableSystem(NamedTuple):
 
     def expand(self, tables: Tables) -> Float[Array, "n c"]:
         """V θ."""
-        base, *rest = (
-            jnp.einsum("qs,smc->qmc", factor, table)
-            for factor, table in zip(self.factors, tables, strict=True)
-        )
-        vectors = base[:, 0].at[self.gram.group].get(mode="promise_in_bounds")
-        for level, table in zip(self.gram.levels, rest, strict=True):
-            vectors = level.gather_add(table, vectors)
-        return vectors
+        pairs = zip(self.factors, tables, strict=True)
+        return self.gram.spread(tuple(jnp.einsum("qs,smc->qmc", *pair) for pair in pairs))
 
     def collapse(self, vectors: Float[Array, "n c"]) -> Tables:
         """Vᵀ u."""
-        return tuple(
-            jnp.einsum("qs,qmc->smc", factor, sums)
-            for factor, sums in zip(self.factors, self.sums(vectors), strict=True)
-        )
-
-    def sums(self, vectors: Float[Array, "n c"]) -> Tables:
-        """Uᵀ u."""
-        base = self.gram.group_sums(vectors)[:, None]
-        return (base, *(level.scatter(vectors) for level in self.gram.levels))
+        pairs = zip(self.factors, self.gram.collect(vectors), strict=True)
+        return tuple(jnp.einsum("qs,qmc->smc", *pair) for pair in pairs)
 
     def apply(self, tables: Tables) -> Tables:
         """(I + Vᵀ D⁻¹ V) θ."""
@@ -69,8 +57,9 @@ class TableSystem(NamedTuple):
 class Preconditioner(NamedTuple):
     """Exact blocks for each set of tokens, and the functions of refined templates projected out.
 
-    `weights` are the sums of D⁻¹ that the blocks are made of; `amplitude` the value of V on the
-    coarse functions, which are constant on each refined template; `coarse` their matrix, inverted.
+    `weights` are the sums of D⁻¹ that the blocks are made of; `held` is 1 for the sets of the first
+    two tables that are held, 0 for those filled in; `amplitude` the value of V on the coarse
+    functions, which are constant on each refined template; `coarse` their matrix, inverted.
     """
 
     factors: tuple[Float[Array, "_q _s"], ...]
@@ -78,6 +67,7 @@ class Preconditioner(NamedTuple):
     blocks: tuple[Array, ...]
     scalings: tuple[Float[Array, "s m"], ...]
     members: tuple[Float[Array, "g q"], ...]
+    held: tuple[Float[Array, "m"], ...]
     amplitude: Float[Array, "g e"]
     coarse: Float[Array, "e e"]
 
@@ -99,7 +89,8 @@ class Preconditioner(NamedTuple):
 
     def _restrict(self, tables: Tables) -> Float[Array, "e c"]:
         """Wᵀ θ, with W the indicators of a column of the first two tables."""
-        return jnp.concatenate([table.sum(1) for table in tables[:2]])
+        pairs = zip(self.held, tables[: len(self.held)], strict=True)
+        return jnp.concatenate([jnp.einsum("m,smc->sc", *pair) for pair in pairs])
 
     def _restrict_image(self, tables: Tables) -> Float[Array, "e c"]:
         """Wᵀ (I + Vᵀ D⁻¹ V) θ without touching a sample: V W is constant on each template."""
@@ -111,9 +102,11 @@ class Preconditioner(NamedTuple):
         return self._restrict(tables) + self.amplitude.T @ by_group
 
     def _add_coarse(self, tables: Tables, values: Float[Array, "e c"]) -> Tables:
-        split = jnp.split(values, np.cumsum([len(table) for table in tables[:2]])[:-1])
-        coarse = tuple(table + part[:, None] for table, part in zip(tables[:2], split, strict=True))
-        return coarse + tables[2:]
+        count = len(self.held)
+        split = jnp.split(values, np.cumsum([len(table) for table in tables[:count]])[:-1])
+        parts = zip(tables[:count], split, self.held, strict=True)
+        coarse = tuple(table + part[:, None] * held[:, None] for table, part, held in parts)
+        return coarse + tables[count:]
 
 
 class Prepared(NamedTuple):
@@ -128,30 +121,30 @@ def table_system(
     gram: LinearTimeGram, ridge: float, multiplicity: Int[np.ndarray, "n"]
 ) -> TableSystem | None:
     """A for the ridge λ / multiplicity, or None where D would be singular."""
-    noise = np.maximum(np.asarray(gram.self_coefficients), 0.0) + ridge / multiplicity
-    factors = [_factor(np.asarray(gram.base), 0.0, np.zeros(len(gram.base)))]
-    group = np.asarray(gram.group)
+    base, *rest = (np.asarray(each) for each in gram.coefficients)
+    factors, moved = [_factor(base, 0.0, np.zeros(len(base)))], [0.0]
     widths = _widths(gram)
-    for size, level in enumerate(gram.levels, start=1):
-        coefficients = np.asarray(level.coefficients)
-        own = np.array([widths[g] == size for g, _ in level.columns], dtype=float)
-        moved = _movable(coefficients, own)
-        factors.append(_factor(coefficients, moved, own))
-        noise[_rows_in(level, group, widths == size)] += moved
-    if noise.min() <= 1e-14 * np.asarray(gram.base).max():
+    for size, coefficients in enumerate(rest, start=1):
+        own = np.array([widths[g] == size for g, _ in gram.columns[size]], dtype=float)
+        moved.append(_movable(coefficients, own))
+        factors.append(_factor(coefficients, moved[-1], own))
+    shift = gram.put((ridge / multiplicity)[:, None], fill=np.inf)
+    noise, least = _noise(gram, shift, gram.replicate(np.array(moved)))
+    if float(least) <= 1e-14 * base.max():
         return None
-    return TableSystem(gram, jnp.asarray(noise), tuple(jnp.asarray(each) for each in factors))
+    return TableSystem(gram, noise, tuple(gram.replicate(each) for each in factors))
 
 
 def prepare(system: TableSystem) -> Prepared:
     """The preconditioner of a system: one pass over the samples, one small inverse a set."""
     prepared = _assemble(system)
     forward = prepared.preconditioner
+    replicate = system.gram.replicate
     # Inverted on the host: several batches of factorisations in one compiled function can leave
     # XLA's thread pool waiting for itself on two cores.
     preconditioner = forward._replace(
-        blocks=tuple(_inverse(block) for block in forward.blocks),
-        coarse=jnp.asarray(np.linalg.inv(np.asarray(forward.coarse))),
+        blocks=tuple(replicate(_inverse(block)) for block in forward.blocks),
+        coarse=replicate(np.linalg.inv(np.asarray(forward.coarse))),
     )
     return prepared._replace(preconditioner=preconditioner)
 
@@ -160,21 +153,32 @@ def prepare(system: TableSystem) -> Prepared:
 def _assemble(system: TableSystem) -> Prepared:
     """Everything of a preconditioner but the inverses of its blocks and coarse matrix."""
     gram, factors = system.gram, system.factors
-    weights = system.sums(1 / system.noise[:, None])
-    members = (jnp.eye(len(gram.base)), *(_members(gram, level) for level in gram.levels))
+    both = jnp.stack([1 / system.noise, jnp.isfinite(system.noise).astype(float)], axis=1)
+    tables = gram.collect(both)
+    weights, counts = tuple(t[..., :1] for t in tables), tuple(t[..., 1:] for t in tables)
+    held = tuple((count[..., 0].sum(0) > 0).astype(float) for count in counts[:2])
+    members = tuple(_members(columns, len(factors[0])) for columns in gram.columns)
     reduced = [m @ f for m, f in zip(members[:2], factors[:2], strict=True)]
     amplitude = jnp.concatenate(reduced, axis=1)
-    sizes = [
-        jnp.full(f.shape[1], w.shape[1], float)
-        for f, w in zip(factors[:2], weights[:2], strict=True)
-    ]
+    sizes = [jnp.full(f.shape[1], h.sum()) for f, h in zip(factors[:2], held, strict=True)]
     energy = (amplitude.T * weights[0][:, 0, 0]) @ amplitude
     coarse = jnp.diag(jnp.concatenate(sizes)) + energy
     pairs = list(zip(factors[1:], weights[1:], strict=True))
     blocks = tuple(_blocks(factor, weight[..., 0]) for factor, weight in pairs)
     scalings = tuple(1 / (1 + (f**2).T @ weight[..., 0]) for f, weight in pairs)
-    preconditioner = Preconditioner(factors, weights, blocks, scalings, members, amplitude, coarse)
-    return Prepared(system, preconditioner, _reach(system))
+    preconditioner = Preconditioner(
+        factors, weights, blocks, scalings, members, held, amplitude, coarse
+    )
+    return Prepared(system, preconditioner, _reach(factors, counts))
+
+
+@eqx.filter_jit
+def _noise(
+    gram: LinearTimeGram, shift: Float[Array, "n 1"], moved: Float[Array, "_p"]
+) -> tuple[Float[Array, "n"], Float[Array, ""]]:
+    """D, and its least entry."""
+    noise = jnp.maximum(gram.self_coefficients, 0.0) + shift[:, 0] + moved[gram.owner]
+    return noise, jnp.min(noise)
 
 
 @eqx.filter_jit
@@ -221,21 +225,13 @@ def _movable(coefficients: np.ndarray, own: np.ndarray) -> float:
 
 
 def _widths(gram: LinearTimeGram) -> Int[np.ndarray, "g"]:
-    columns = gram.levels[0].columns if gram.levels else ()
-    return np.bincount([g for g, _ in columns], minlength=len(gram.base))
+    base, *rest = gram.columns
+    return np.bincount([g for g, _ in (rest[0] if rest else ())], minlength=len(base))
 
 
-def _rows_in(level: Level, group: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Samples of the chosen refined templates that stand in the table."""
-    inside = np.zeros(len(group), dtype=bool)
-    for index, rows in zip(level.index, level.rows, strict=True):
-        inside[slice(len(index)) if rows is None else np.asarray(rows)] = True
-    return inside & chosen[group]
-
-
-def _members(gram: LinearTimeGram, level: Level) -> Float[Array, "g q"]:
-    groups = np.array([g for g, _ in level.columns])
-    return jnp.asarray(np.arange(len(gram.base))[:, None] == groups, dtype=float)
+def _members(columns: Columns, num_groups: int) -> Float[Array, "g q"]:
+    groups = np.array([g for g, _ in columns])
+    return jnp.asarray(np.arange(num_groups)[:, None] == groups, dtype=float)
 
 
 def _blocks(factor: Float[Array, "q s"], weight: Float[Array, "q m"]) -> Float[Array, "m b b"]:
@@ -246,9 +242,9 @@ def _blocks(factor: Float[Array, "q s"], weight: Float[Array, "q m"]) -> Float[A
     return (weight.T @ products).reshape(-1, size, size) + jnp.eye(size)
 
 
-def _inverse(blocks: Float[Array, "m b b"]) -> Float[Array, "b b m"]:
+def _inverse(blocks: Float[Array, "m b b"]) -> Float[np.ndarray, "b b m"]:
     inverse = np.linalg.inv(np.asarray(blocks))
-    return jnp.asarray(np.ascontiguousarray(inverse.transpose(1, 2, 0)))
+    return np.ascontiguousarray(inverse.transpose(1, 2, 0))
 
 
 def _apply_blocks(
@@ -256,15 +252,14 @@ def _apply_blocks(
 ) -> Float[Array, "s m c"]:
     # Written out: XLA's contraction over a leading axis is twenty times slower on a CPU.
     size = len(block)
-    leading = [sum(block[i, j][:, None] * residual[j] for j in range(size)) for i in range(size)]
+    terms = (block[:, j, :, None] * residual[j] for j in range(size))
     rest = residual[size:] * scaling[size:, :, None]
-    return jnp.concatenate([jnp.stack(leading), rest])
+    return jnp.concatenate([sum(terms, start=jnp.zeros(())), rest])
 
 
-def _reach(system: TableSystem) -> Float[Array, ""]:
-    counts = system.sums(jnp.ones((len(system.noise), 1)))[1:]
+def _reach(factors: tuple[Float[Array, "_q _s"], ...], counts: Tables) -> Float[Array, ""]:
     squares = [
         jnp.max(jnp.einsum("qs,qmc->mc", factor**2, count))
-        for factor, count in zip(system.factors[1:], counts, strict=True)
+        for factor, count in zip(factors[1:], counts[1:], strict=True)
     ]
     return jnp.sqrt(1.0 + sum(squares, start=jnp.zeros(())))

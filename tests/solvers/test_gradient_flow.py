@@ -6,6 +6,7 @@ import ktrans as kt
 from ktrans.solvers.gradient_flow import KernelGradientDescent, KernelGradientFlow
 from ktrans.solvers.ridge import KernelRidge
 from ktrans.solvers.solution import ConvergenceError
+from tests.gram.real_kernels import MLP, NAMES, TRANSFORMER
 from tests.gram.small_kernel import SmallKernel
 
 KERNEL = SmallKernel()
@@ -16,9 +17,10 @@ def sample(n, vocab_size):
     return kt.tasks.load("aba_abb", vocab_size=vocab_size, noise_std=0.1).sample(n)
 
 
-def test_flow_equals_an_integrator_of_the_differential_equation():
+@pytest.mark.parametrize("kernel", [KERNEL, TRANSFORMER, MLP], ids=["small", *NAMES])
+def test_flow_equals_an_integrator_of_the_differential_equation(kernel):
     data = sample(40, 6)
-    matrix = KERNEL(data.tokens)
+    matrix = kernel(data.tokens)
     times = [0.0, 0.1, 1.0, 5.0]
     path = solve_ivp(
         lambda _, f: -matrix @ (f - data.labels),
@@ -29,7 +31,7 @@ def test_flow_equals_an_integrator_of_the_differential_equation():
         rtol=1e-11,
         atol=1e-12,
     )
-    predictions = KernelGradientFlow(KERNEL).fit(data).predict(data.tokens, times)
+    predictions = KernelGradientFlow(kernel).fit(data).predict(data.tokens, times)
     np.testing.assert_allclose(predictions, path.y.T, atol=1e-8)
 
 
@@ -39,6 +41,30 @@ def test_flow_without_end_equals_ridge_without_ridge():
     ridge = KernelRidge(KERNEL, ridge=0.0).fit(data)
     np.testing.assert_allclose(flow.predict(data, [np.inf])[0], ridge.predict(data), atol=1e-9)
     np.testing.assert_allclose(flow.predict_unseen([np.inf])[0], ridge.predict_unseen(), atol=1e-9)
+
+
+@pytest.mark.parametrize("kernel", [TRANSFORMER, MLP], ids=NAMES)
+def test_flow_without_end_is_the_limit_of_ridge_of_the_real_kernels(kernel):
+    data = sample(100, 10)
+    flow = KernelGradientFlow(kernel).fit(data).predict(data, [np.inf])[0]
+    gaps = []
+    for ridge in (1e-5, 1e-7):
+        fitted = KernelRidge(kernel, ridge=ridge).fit(data).predict(data)
+        gaps.append(np.abs(fitted - flow).max())
+    assert gaps[0] < 1e-2
+    assert gaps[1] < 0.02 * gaps[0]
+
+
+def test_lanczos_of_the_transformer_kernel_equals_all_eigenvectors_to_its_stated_error():
+    data = sample(300, 30)
+    times = [0.1, 1.0, 10.0]
+    exact = KernelGradientFlow(TRANSFORMER, method="dense").fit(data)
+    options = {"method": "lanczos", "max_time": 10.0, "tolerance": 1e-8}
+    krylov = KernelGradientFlow(TRANSFORMER, **options).fit(data)
+    error = krylov.predict(data, times) - exact.predict(data, times)
+    relative = np.linalg.norm(error, axis=1) / np.linalg.norm(data.labels)
+    assert (relative <= krylov.error_estimate(times) + 1e-12).all()
+    assert krylov.error_estimate(times).max() <= 1e-8
 
 
 @pytest.mark.parametrize("vocab_size", [8, 100])

@@ -6,13 +6,13 @@ tokens whose edges are the positions; `sum_product` eliminates them one by one.
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ktrans._numerics import in_float64, is_traced, to_host
 from ktrans.kernels.attention.multigraph import Edges, PairGraph, has_directed_cycle
@@ -172,12 +172,58 @@ def _chunks(
     size = max(1, _CHUNK_ENTRIES // len(omega) ** rank)
     spare = -len(rule.weight) % size
     tau1, tau2 = (np.pad(tau, (0, spare)) for tau in (rule.tau1, rule.tau2))
+    contribute = _contribution(beta, gamma, rule, omega)
     for start in range(0, len(tau1), size):
-        nodes = (tau1[start : start + size], tau2[start : start + size], omega)
-        if _joins_nothing(rule):
-            yield _half_tables(*nodes, beta)
-        else:
-            yield _position_tables(*nodes, rule.position, beta, gamma)
+        yield contribute(tau1[start : start + size], tau2[start : start + size])
+
+
+def _contribution(
+    beta: Scalar, gamma: Scalar, rule: Rule, omega: Float[np.ndarray, "values"]
+) -> Callable[[np.ndarray, np.ndarray], Tables]:
+    """The way to the tables of a chunk of (τ, τ′)."""
+    if _joins_nothing(rule):
+        return lambda tau1, tau2: _half_tables(tau1, tau2, omega, beta)
+    if rule.lattice == 0 or is_traced(beta, gamma):
+        position = rule.position
+        return lambda tau1, tau2: _position_tables(tau1, tau2, omega, position, beta, gamma)
+
+    def place(values: np.ndarray) -> np.ndarray:
+        return np.rint(values / rule.lattice).astype(int)
+
+    shifts = place(float(beta) * omega)
+    first = place(rule.tau1).min() + shifts.min()
+    count = place(rule.tau1).max() + shifts.max() - first + 1
+    c = rule.lattice * np.arange(first, first + count)
+    table = _lattice_tables(c, rule.position, beta, gamma)
+    return lambda tau1, tau2: _windows(
+        table, place(tau1) - first, place(tau2) - first, shifts, gamma
+    )
+
+
+@jax.jit
+def _lattice_tables(
+    c: Float[Array, "c"], position: Nodes, beta: Scalar, gamma: Scalar
+) -> MarkedTables:
+    """E_p[F(c + βγp) F(c′ + βγp)] and its marked versions at all pairs (c, c′) of the lattice."""
+    race = _race(c[:, None] + beta * gamma * position.node)
+    edge = functools.partial(jnp.einsum, "cp,dp,p->cd", precision=jax.lax.Precision.HIGHEST)
+    return _marked_tables(edge, race, race, position.weight, gamma**2)
+
+
+@jax.jit
+def _windows(
+    table: MarkedTables,
+    row: Int[Array, "z"],
+    column: Int[Array, "z"],
+    shifts: Int[Array, "values"],
+    gamma: Scalar,
+) -> PositionTables:
+    """The part of the lattice that each (τ, τ′) sees."""
+    rows, columns = row[:, None] + shifts, column[:, None] + shifts
+    edge = MarkedTables(*(some[rows[:, :, None], columns[:, None, :]] for some in table))
+    loop = MarkedTables(*(some[rows, columns] for some in table))
+    meets = (1 + gamma**2) / gamma**2  # a loop's pair, where the edge's is weighted by γ²
+    return PositionTables(edge, loop._replace(pair=meets * loop.pair))
 
 
 @jax.jit
@@ -192,19 +238,26 @@ def _position_tables(
     """E_p[F F′] and its marked versions, for a position that joins two tokens and for a loop."""
     shift = beta * omega[:, None] + beta * gamma * position.node
     first, second = _race(tau1[:, None, None] + shift), _race(tau2[:, None, None] + shift)
-    p = position.weight
     edge = functools.partial(jnp.einsum, "zap,zbp,p->zab", precision=jax.lax.Precision.HIGHEST)
     loop = functools.partial(jnp.einsum, "zap,zap,p->za", precision=jax.lax.Precision.HIGHEST)
     return PositionTables(
-        *(
-            MarkedTables(
-                join(first.plain, second.plain, p),
-                join(first.marked, second.plain, p),
-                join(first.plain, second.marked, p),
-                meets * join(first.marked, second.marked, p),
-            )
-            for join, meets in ((edge, gamma**2), (loop, 1 + gamma**2))
-        )
+        _marked_tables(edge, first, second, position.weight, gamma**2),
+        _marked_tables(loop, first, second, position.weight, 1 + gamma**2),
+    )
+
+
+def _marked_tables(
+    join: Callable[..., Array],
+    first: "_Race",
+    second: "_Race",
+    p: Array | np.ndarray,
+    meets: Scalar,
+) -> MarkedTables:
+    return MarkedTables(
+        join(first.plain, second.plain, p),
+        join(first.marked, second.plain, p),
+        join(first.plain, second.marked, p),
+        meets * join(first.marked, second.marked, p),
     )
 
 

@@ -2,16 +2,25 @@
 
 import functools
 import math
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
+from numpy.typing import ArrayLike
 
 from ktrans._numerics import is_traced
 from ktrans.kernels.attention.exact import cost, exact_values
 from ktrans.kernels.attention.limits import zero_beta_values
-from ktrans.kernels.attention.multigraph import PairGraph, pair_graph
-from ktrans.kernels.base import Bounded, TokenSymmetricKernel
+from ktrans.kernels.attention.monte_carlo import estimate_attention
+from ktrans.kernels.attention.multigraph import PairGraph, pair_graph, pair_strings
+from ktrans.kernels.attention.quasi_monte_carlo import quasi_monte_carlo_values
+from ktrans.kernels.base import (
+    Bounded,
+    Estimate,
+    TokenSymmetricKernel,
+    as_sample_count,
+    as_token_pair,
+)
 
 Method = Literal["auto", "exact", "quasi-monte-carlo"]
 
@@ -19,6 +28,14 @@ _MAX_COST = 1e12  # multiplications for one class, some minutes on two cores
 _RTOL_RANGE = (1e-12, 1e-3)
 _STANDARD_ERRORS = 5  # what an estimate states as its bound
 _REMEMBERED_SETTINGS = 64
+
+
+class Row(NamedTuple):
+    """What is known of one class."""
+
+    value: float
+    bound: float
+    certified: bool
 
 
 class AttentionKernel(TokenSymmetricKernel):
@@ -76,6 +93,31 @@ class AttentionKernel(TokenSymmetricKernel):
         index = np.array([place[graph] for graph in graphs], dtype=int)
         return Bounded(values.value[index], values.bound[index], values.certified)
 
+    def estimate(
+        self,
+        tokens1: ArrayLike,
+        tokens2: ArrayLike | None = None,
+        *,
+        seed: int = 0,
+        num_samples: int = 10_000,
+    ) -> Estimate:
+        """The Gram matrix by Monte Carlo: one draw of (ω, p) serves all strings.
+
+        The mean is positive semi-definite by construction where both arguments are the same.
+
+        Args:
+            tokens1: Strings x, integers of shape (n1, k).
+            tokens2: Strings y, shape (n2, k); the strings x where it is left out.
+            seed: The same seed gives the same draws for all strings.
+            num_samples: Number of draws, at least 2.
+
+        Returns:
+            Estimated mean and standard error, each of shape (n1, n2).
+        """
+        first, second = as_token_pair(tokens1, tokens2)
+        draws = as_sample_count(num_samples)
+        return estimate_attention(first, second, self.beta, self.gamma, seed, draws)
+
     def _evaluate(self, graphs: list[PairGraph]) -> Bounded:
         if is_traced(self.beta, self.gamma):
             return exact_values(graphs, self.beta, self.gamma, self.rtol)
@@ -86,30 +128,37 @@ class AttentionKernel(TokenSymmetricKernel):
         value, bound, certified = zip(*(known[graph] for graph in graphs), strict=True)
         return Bounded(np.array(value), np.array(bound), all(certified))
 
-    def _compute(self, graphs: list[PairGraph]) -> list[tuple[float, float, bool]]:
+    def _compute(self, graphs: list[PairGraph]) -> list[Row]:
         """Value, bound and whether it is certified, class by class, each by the method it takes."""
         exact = [graph for graph in graphs if self._is_exact(graph)]
         sampled = [graph for graph in graphs if not self._is_exact(graph)]
-        found: dict[PairGraph, tuple[float, float, bool]] = {}
-        if exact:
-            certified = exact_values(exact, float(self.beta), float(self.gamma), self.rtol)
-            rows = zip(certified.value.tolist(), certified.bound.tolist(), strict=True)
-            found.update({graph: (*row, True) for graph, row in zip(exact, rows, strict=True)})
-        for graph in sampled:
-            found[graph] = self._sample(graph)
-        return [found[graph] for graph in graphs]
+        rows = {**self._exact_rows(exact), **self._sampled_rows(sampled)}
+        return [rows[graph] for graph in graphs]
+
+    def _exact_rows(self, graphs: list[PairGraph]) -> dict[PairGraph, Row]:
+        if not graphs:
+            return {}
+        found = exact_values(graphs, float(self.beta), float(self.gamma), self.rtol)
+        pairs = zip(found.value.tolist(), found.bound.tolist(), strict=True)
+        return {graph: Row(*pair, True) for graph, pair in zip(graphs, pairs, strict=True)}
+
+    def _sampled_rows(self, graphs: list[PairGraph]) -> dict[PairGraph, Row]:
+        if not graphs:
+            return {}
+        x, y = (np.array(strings) for strings in zip(*map(pair_strings, graphs), strict=True))
+        precision = self.rtol * (1 + self.gamma**2) / _STANDARD_ERRORS
+        found = quasi_monte_carlo_values(x, y, float(self.beta), float(self.gamma), precision)
+        pairs = zip(found.mean.tolist(), (_STANDARD_ERRORS * found.stderr).tolist(), strict=True)
+        return {graph: Row(*pair, False) for graph, pair in zip(graphs, pairs, strict=True)}
 
     def _is_exact(self, graph: PairGraph) -> bool:
         if self.method != "auto":
             return self.method == "exact"
         return cost([graph], float(self.beta), float(self.gamma), self.rtol) <= _MAX_COST
 
-    def _sample(self, graph: PairGraph) -> tuple[float, float, bool]:
-        raise NotImplementedError
-
 
 @functools.lru_cache(maxsize=_REMEMBERED_SETTINGS)
-def _known_values(beta: float, gamma: float, rtol: float, method: str) -> dict:
+def _known_values(beta: float, gamma: float, rtol: float, method: str) -> dict[PairGraph, Row]:
     """What is known at these settings, by class; the kernel fills it."""
     return {}
 

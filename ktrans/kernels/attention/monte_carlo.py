@@ -1,4 +1,4 @@
-"""K_attn and K_trans by Monte Carlo: one draw (ω, p) of all tokens and positions serves all strings.
+"""K_attn and K_trans by Monte Carlo: one draw (ω, p) serves all strings.
 
 With s = smax(β(ω[x] + γp)), a draw's share of K_attn(x, y) is the inner product of the features
 (Σ_i s_i e_{x_i}, γs) of x and y, so the estimated Gram matrix is positive semi-definite by
@@ -92,9 +92,9 @@ def estimate_transformer(
 ) -> Estimate:
     """The Gram matrix of K_trans, the dual activation of the estimated K_attn.
 
-    E[φ(a)φ(b)] with covariance [[A, C], [C, B]]; the standard error is √(gᵀΣg/D), g the slopes of the
-    dual and Σ the covariance of a draw's shares of A, B and C. The estimate is biased by a quantity
-    of order 1/D, below the standard error for the D ≥ 1000 that one uses.
+    E[φ(a)φ(b)] with covariance [[A, C], [C, B]]; the standard error is √(gᵀΣg/D), g the slopes of
+    the dual and Σ the covariance of a draw's shares of A, B and C. The bias of order 1/D is below
+    the standard error for the D ≥ 1000 that one uses.
 
     Args:
         tokens1: Strings x, shape (n1, k), any integers.
@@ -153,7 +153,8 @@ def empirical_bernstein(
     Example:
         >>> import numpy as np
         >>> from ktrans.kernels.attention.monte_carlo import empirical_bernstein
-        >>> widths = empirical_bernstein(np.full((1, 1), 0.5), np.full((1, 1), 0.01), 1.0, 10**6, 1, 0.05)
+        >>> mean, variance = np.full((1, 1), 0.5), np.full((1, 1), 0.01)
+        >>> widths = empirical_bernstein(mean, variance, 1.0, 10**6, 1, 0.05)
         >>> print(f"{widths[0, 0]:.6f}")
         0.000306
     """
@@ -212,8 +213,8 @@ def _tiles(tokens: Int[np.ndarray, "n k"], size: int) -> Iterator[tuple[slice, W
 
 @functools.partial(jax.jit, static_argnames="joint")
 def _sums(
-    words1: Words,
-    words2: Words,
+    words1: UInt32[Array, "n1 k 2"],
+    words2: UInt32[Array, "n2 k 2"],
     beta: Float[Array, ""],
     gamma: Float[Array, ""],
     key: Array,
@@ -244,7 +245,7 @@ def _sums(
     return jax.lax.fori_loop(0, -(-number // DRAW_BLOCK), add, start)
 
 
-def _total(share: Float[Array, "draws _ _"], shape: tuple[int, int]) -> Float[Array, "n1 n2"]:
+def _total(share: Float[Array, "draws ..."], shape: tuple[int, int]) -> Float[Array, "n1 n2"]:
     return jnp.broadcast_to(share.sum(axis=0).astype(jnp.float64), shape)
 
 
@@ -264,8 +265,8 @@ def _weights(
 
 
 def _coupling(
-    words1: UInt32[Array, "*n k 2"], words2: UInt32[Array, "*n k 2"], gamma: Float[Array, ""]
-) -> Float[Array, "k k *n"]:
+    words1: UInt32[Array, "... k 2"], words2: UInt32[Array, "... k 2"], gamma: Float[Array, ""]
+) -> Float[Array, "k k ..."]:
     """X Yᵀ + γ² I."""
     same = jnp.all(words1[..., :, None, :] == words2[..., None, :, :], axis=-1)
     return jnp.moveaxis(same + gamma**2 * jnp.eye(same.shape[-1]), (-2, -1), (0, 1)).astype(
@@ -274,9 +275,7 @@ def _coupling(
 
 
 def _share(
-    s: Float[Array, "k draws ..."],
-    t: Float[Array, "k draws ..."],
-    coupling: Float[Array, "k k ..."],
-) -> Float[Array, "draws ..."]:
+    s: Float[Array, "k ..."], t: Float[Array, "k ..."], coupling: Float[Array, "k k ..."]
+) -> Float[Array, "..."]:
     """sᵀ (X Yᵀ + γ² I) t, element by element: float32 keeps its full precision on every device."""
     return sum(s[i] * sum(coupling[i, j] * t[j] for j in range(len(t))) for i in range(len(s)))  # type: ignore[return-value]

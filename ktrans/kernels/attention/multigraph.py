@@ -41,6 +41,18 @@ def _pair_graph(edges: Edges) -> PairGraph:
     return tuple(min(sorted(components), flipped))
 
 
+def pair_strings(graph: PairGraph) -> tuple[list[int], list[int]]:
+    """A pair of strings of this class."""
+    x: list[int] = []
+    y: list[int] = []
+    for edges, swapped in graph:
+        first = max([-1, *x, *y]) + 1  # components share no token
+        for a, b in reverse(edges) if swapped else edges:
+            x.append(first + a)
+            y.append(first + b)
+    return x, y
+
+
 def nodes_of(edges: Iterable[Edge]) -> list[int]:
     """The tokens of the graph, in increasing order."""
     return sorted({node for edge in edges for node in edge})

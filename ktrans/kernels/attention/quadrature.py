@@ -15,7 +15,8 @@ variable that sees it, by its characteristic function. Hence
   costs little here: p is summed out before tokens are joined.
 * To the left the integrand falls only like e^τ. τ = x − e^{−(x + X)} makes that double-exponential
   and leaves τ = x where the probability is; X ≈ 5.2 standard deviations of βu keeps the strip of
-  analyticity wide wherever the weight is not small.
+  analyticity wide wherever the weight is not small. At large β there is little to gain by it, and
+  the grid stays uniform: then all of τ + βω falls on one lattice, which the tables can share.
 
 Nothing here is trusted: the bound on a value comes from comparing two rules (see `exact`).
 """
@@ -26,7 +27,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 _NEGLIGIBLE = 5.0  # nats below ε at which a node is left out
-_HERMITE_SCALE = 0.7
+_HERMITE_SCALE = 0.7  # below it Gauss–Hermite may have fewer nodes than a uniform grid
+_GAUSSIAN_STEP = 0.82  # of a standard normal variable, for e^{−25}
+_LATTICE_SPREAD = 3.0  # standard deviation of a logit from which the grid of τ stays uniform
 
 
 class Nodes(NamedTuple):
@@ -40,7 +43,8 @@ class Rule(NamedTuple):
     """Nodes (τ, τ′) with weights, and the nodes of a token's ω and of a position's p.
 
     `cyclic` serves the tokens of components with a directed cycle, `acyclic` all others.
-    The nodes (τ, τ′) are symmetric: `swapped` gives for each the place of (τ′, τ).
+    The nodes (τ, τ′) are symmetric: `swapped` gives for each the place of (τ′, τ). Where `lattice`
+    is positive, every τ and βω is a multiple of it.
     """
 
     tau1: Float[np.ndarray, "z"]
@@ -50,6 +54,7 @@ class Rule(NamedTuple):
     acyclic: Nodes
     cyclic: Nodes
     position: Nodes
+    lattice: float
 
 
 def quadrature_rule(beta: float, gamma: float, length: int, accuracy: float) -> Rule:
@@ -68,12 +73,15 @@ def quadrature_rule(beta: float, gamma: float, length: int, accuracy: float) -> 
     shared = _frequency(0.0, np.pi / beta, digits + 2)
     omega = max(_frequency(apart, np.pi / beta, digits + 2), shared / 2)
     p = max(_frequency(0.0, np.pi, digits + 2), 2 * tau)
-    return Rule(
-        *_gumbel_nodes(beta, gamma, 2 * np.pi / tau, digits),
-        normal_nodes(omega, beta, digits),
-        normal_nodes(shared, beta, digits),
-        normal_nodes(p * beta * gamma, beta * gamma, digits),
-    )
+    position = normal_nodes(p * beta * gamma, beta * gamma, digits)
+    step = 2 * np.pi / tau
+    bent = bool(beta * np.sqrt(1 + gamma**2) < _LATTICE_SPREAD)
+    if bent:
+        acyclic, cyclic = (normal_nodes(some, beta, digits) for some in (omega, shared))
+    else:
+        acyclic, cyclic = (_lattice_nodes(some, beta, step, digits) for some in (omega, shared))
+    gumbel = _gumbel_nodes(beta, gamma, step, digits, bent)
+    return Rule(*gumbel, acyclic, cyclic, position, 0.0 if bent else step)
 
 
 def _frequency(quadratic: float, linear: float, exponent: float) -> float:
@@ -90,13 +98,23 @@ def normal_nodes(frequency: float, scale: float, digits: float) -> Nodes:
     if scale == 0:
         return Nodes(np.zeros(1), np.ones(1))
     radius = np.sqrt(2 * digits) + 0.2
-    half = int(np.ceil(radius / min(2 * np.pi / frequency, 0.82 * np.sqrt(25 / digits))))
+    half = int(np.ceil(radius / min(2 * np.pi / frequency, _GAUSSIAN_STEP * np.sqrt(25 / digits))))
     hermite = int(np.ceil(1.3 * (scale * digits / (2 * np.pi)) ** 2 + 8))
     if scale < _HERMITE_SCALE and hermite < 2 * half + 1:
         node, weight = np.polynomial.hermite_e.hermegauss(hermite)
     else:
         node = radius / half * np.arange(-half, half + 1)
         weight = np.exp(-(node**2) / 2)
+    return Nodes(node, weight / weight.sum())
+
+
+def _lattice_nodes(frequency: float, beta: float, step: float, digits: float) -> Nodes:
+    """A uniform grid whose βω are multiples of the step of τ."""
+    largest = min(2 * np.pi / frequency, _GAUSSIAN_STEP * np.sqrt(25 / digits))
+    spacing = max(1, int(beta * largest / step)) * step / beta
+    half = int(np.ceil((np.sqrt(2 * digits) + 0.2) / spacing))
+    node = spacing * np.arange(-half, half + 1)
+    weight = np.exp(-(node**2) / 2)
     return Nodes(node, weight / weight.sum())
 
 
@@ -107,21 +125,35 @@ def padded(nodes: Nodes, size: int) -> Nodes:
 
 
 def _gumbel_nodes(
-    beta: float, gamma: float, step: float, digits: float
+    beta: float, gamma: float, step: float, digits: float, bent: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(τ, τ′) on a square grid, without the pairs whose share is below the accuracy."""
     spread = beta * np.sqrt(1 + gamma**2)  # standard deviation of one logit
     onset = 5.2 * spread * np.sqrt(digits / 25) + 1.5
-    tail = np.log(max(digits + spread**2 / 2 - onset, 1.0))
+    tail = np.log(max(digits + spread**2 / 2 - onset, 1.0)) + 0.5
+    lower = -onset - tail if bent else -digits - _NEGLIGIBLE - spread**2
     upper = np.sqrt(2 * digits) * spread + np.log(digits + 3)
-    grid = step * np.arange(np.floor((-onset - tail - 0.5) / step), np.ceil(upper / step) + 1)
-    bend = np.exp(-(grid + onset))
+    grid = step * np.arange(np.floor(lower / step), np.ceil(upper / step) + 1)
+    bend = np.exp(-(grid + onset)) if bent else np.zeros_like(grid)
     tau, weight = grid - bend, step * (1 + bend)
-    # Cauchy–Schwarz: E[f f′]² ≤ E f² E f′², and E f² ≤ min(1, e^{2τ + 2σ²}, P[logits this low])
-    low = np.maximum(tau - np.log(digits + 3), 0) / spread if beta > 0 else 0 * tau
-    size = np.minimum(np.minimum(0, tau + spread**2), -(low**2) / 4) + np.log(weight)
+    size = _log_size(tau, spread, digits) + np.log(weight)
     kept = np.add.outer(size, size) > -digits - _NEGLIGIBLE
     first, second = np.nonzero(kept)
     place = np.zeros(kept.shape, dtype=int)
     place[first, second] = np.arange(len(first))
     return tau[first], tau[second], weight[first] * weight[second], place[second, first]
+
+
+def _log_size(
+    tau: Float[np.ndarray, "nodes"], spread: float, digits: float
+) -> Float[np.ndarray, "nodes"]:
+    """A bound on ½ log E f², up to a factor of k; E f f′ is at most the product (Cauchy–Schwarz).
+
+    E f² ≤ sup_L min(1, e^{2(τ + L)}) e^{−L²/2σ²} to the left, and the probability that all logits
+    are this low to the right.
+    """
+    if spread == 0:
+        return np.minimum(tau, 0.0)
+    left = np.where(-tau <= 2 * spread**2, -((tau / spread) ** 2) / 4, tau + spread**2)
+    low = np.maximum(tau - np.log(digits + 3), 0) / spread
+    return np.where(tau < 0, left, -(low**2) / 4)

@@ -79,8 +79,10 @@ def quasi_monte_carlo_values(
     totals = np.zeros((NUM_SCRAMBLINGS, len(tokens1)))
     used, wanted = 0, min(_FIRST_POINTS, max_points)
     while len(open_) and used < max_points:
-        pairs = _Pairs(*(jnp.asarray(some[open_]) for some in (agreement, axes)))
-        totals[:, open_] += _more_totals(sequences, wanted - used, pairs, gamma)
+        rows = np.resize(open_, 1 << (len(open_) - 1).bit_length())  # few shapes to compile
+        pairs = _Pairs(*(jnp.asarray(some[rows]) for some in (agreement, axes)))
+        more = _more_totals(sequences, wanted - used, pairs, gamma)
+        totals[:, open_] += more[:, : len(open_)]
         used, wanted = wanted, min(2 * wanted, max_points)
         means = totals[:, open_] / used
         mean[open_] = means.mean(axis=0)

@@ -4,10 +4,10 @@ Softmax is the gradient of Φ(z) = log Σ_a e^{z_a}, so with G_xy = X Yᵀ + γ�
 
     K_attn = Σ_ij (G_xy)_ij E[∂_i Φ(βu) ∂_j Φ(βv)].
 
-A Gaussian expectation is a heat flow, E f(u, v) = exp(½∂ᵀG_xx∂ + ∂ᵀG_xy∂′ + ½∂′ᵀG_yy∂′) f(0, 0), and
-the factor (G_xy)_ij is one more edge between the strings. The coefficient of β^{2(E−1)} is thus a
-sum over E edges, each within x, within y or across, each of token kind (X Xᵀ, X Yᵀ, Y Yᵀ) or of
-position kind (γ² I). Derivatives of Φ at 0 are cumulants of a uniformly random one-hot vector.
+A Gaussian expectation is a heat flow, E f(u, v) = exp(½∂ᵀG_xx∂ + ∂ᵀG_xy∂′ + ½∂′ᵀG_yy∂′) f(0, 0),
+and the factor (G_xy)_ij is one more edge between the strings. The coefficient of β^{2(E−1)} is
+thus a sum over E edges, each within x, within y or across, each of token kind (X Xᵀ, X Yᵀ, Y Yᵀ) or
+of position kind (γ² I). Derivatives of Φ at 0 are cumulants of a uniformly random one-hot vector.
 """
 
 import functools
@@ -46,11 +46,11 @@ def attention_series(x: Sequence[Hashable], y: Sequence[Hashable], *, order: obj
         >>> attention_series("aab", "aba", order=(2, 2))
         Fraction(-16, 27)
     """
-    b, g = _as_order(order)
-    first, second = _as_pair(x, y)
+    b, g = as_order(order)
+    first, second = as_pair(x, y)
     if b % 2 or g % 2:
         return Fraction(0)
-    return math.factorial(b) * math.factorial(g) * _coefficient(first, second, b // 2, g // 2)
+    return math.factorial(b) * math.factorial(g) * coefficient(first, second, b // 2, g // 2)
 
 
 def series_value(
@@ -78,82 +78,20 @@ def series_value(
     Example:
         >>> from ktrans.kernels.attention.series import series_value
         >>> print(f"{series_value('ab', 'ba', 0.1, 0.1, order=12):.12f}")
-        0.503775749348
+        0.507425848622
     """
     (largest,) = _as_whole_numbers("order", (order,))
     powers = (Fraction(beta), Fraction(gamma))
-    pair = _as_pair(x, y)
+    pair = as_pair(x, y)
     return float(
         sum(
             (
-                _coefficient(*pair, b // 2, g // 2) * powers[0] ** b * powers[1] ** g
+                coefficient(*pair, b // 2, g // 2) * powers[0] ** b * powers[1] ** g
                 for b, g in even_orders(largest)
             ),
             Fraction(0),
         )
     )
-
-
-def first_separating_order(
-    templates: object, *, max_order: int = 12, ray: tuple[int, int] = (1, 1)
-) -> int | None:
-    """The order in ε of the smallest eigenvalue of the template matrix, as ε → 0.
-
-    N(β, γ) of K_attn at (β, γ) = ε·ray has eigenvalues of order ε^{d_1} ≤ … ≤ ε^{d_r}; the result is
-    d_r. A number proves that N is nonsingular for almost every (β, γ), since its determinant is
-    analytic and not identically zero.
-
-    Args:
-        templates: A task, or (strings x, strings y): one string for each template in either, as
-            `task.fresh_strings()` gives them.
-        max_order: Largest d to look for.
-        ray: Direction (β, γ)/ε in whole numbers. A special direction can only raise the order.
-
-    Returns:
-        The order, exact; None where it exceeds `max_order` or N is singular.
-
-    Raises:
-        ValueError: if the strings differ in length or number.
-
-    Example:
-        >>> from ktrans.kernels.attention.series import first_separating_order
-        >>> first_separating_order((["aba#", "abb#"], ["cdc#", "cdd#"]))
-        10
-    """
-    orders = eigenvalue_orders(template_matrix_series(templates, max_order=max_order, ray=ray))
-    return None if None in orders else max(order for order in orders if order is not None)
-
-
-def template_matrix_series(
-    templates: object, *, max_order: int, ray: tuple[int, int] = (1, 1)
-) -> list[list[list[Fraction]]]:
-    """N(ε·ray) of K_attn as power series in ε²: entry [i][j] lists the coefficients from ε⁰ on."""
-    strings1, strings2 = _as_strings(templates)
-    rows = range(len(strings1))
-    series = {
-        (i, j): _ray_series(*_as_pair(strings1[i], strings2[j]), max_order, ray)
-        for i in rows
-        for j in rows[i:]
-    }
-    return [[series[min(i, j), max(i, j)] for j in rows] for i in rows]
-
-
-def eigenvalue_orders(matrix: list[list[list[Fraction]]]) -> list[int | None]:
-    """The orders in ε of the eigenvalues of a positive semi-definite matrix of series in ε².
-
-    Gaussian elimination, each time on the diagonal entry of lowest order. Positive
-    semi-definiteness bounds the order of N_ij by the mean of those of N_ii and N_jj, so nothing is
-    divided by a higher order than its own and no accuracy is lost. None: beyond the truncation.
-    """
-    work, orders = matrix, []
-    while work:
-        pivot = min(range(len(work)), key=lambda i: _valuation(work[i][i]))
-        lowest = _valuation(work[pivot][pivot])
-        if lowest == len(work[pivot][pivot]):
-            return orders + [None] * len(work)
-        orders.append(2 * lowest)
-        work = _schur_complement(work, pivot)
-    return orders
 
 
 def even_orders(largest: int) -> Iterator[tuple[int, int]]:
@@ -199,7 +137,7 @@ def edge_counts(half_b: int, half_g: int) -> Iterator[EdgeCounts]:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _coefficient(x: Exponents, y: Exponents, half_b: int, half_g: int) -> Fraction:
+def coefficient(x: Exponents, y: Exponents, half_b: int, half_g: int) -> Fraction:
     """The coefficient of β^{2·half_b} γ^{2·half_g}."""
     shared = frozenset(x) & frozenset(y)
     total = sum(
@@ -315,59 +253,7 @@ def _cumulant(exponents: Exponents, k: int) -> int:
     return total
 
 
-def _ray_series(x: Exponents, y: Exponents, max_order: int, ray: tuple[int, int]) -> list[Fraction]:
-    series = [Fraction(0)] * (max_order // 2 + 1)
-    for b, g in even_orders(max_order):
-        series[(b + g) // 2] += _coefficient(x, y, b // 2, g // 2) * ray[0] ** b * ray[1] ** g
-    return series
-
-
-def _schur_complement(matrix: list[list[list[Fraction]]], pivot: int):
-    kept = [i for i in range(len(matrix)) if i != pivot]
-    ratio = {i: _divided(matrix[i][pivot], matrix[pivot][pivot]) for i in kept}
-    return [
-        [
-            [
-                entry - sum(map(Fraction.__mul__, ratio[i][: d + 1], row[d::-1]))
-                for d, entry in enumerate(matrix[i][j])
-            ]
-            for j in kept
-            for row in [matrix[pivot][j]]
-        ]
-        for i in kept
-    ]
-
-
-def _divided(numerator: list[Fraction], denominator: list[Fraction]) -> list[Fraction]:
-    """The quotient of two series, padded with zeros where the division leaves it unknown."""
-    shift = _valuation(denominator)
-    top, bottom = numerator[shift:], denominator[shift:]
-    quotient: list[Fraction] = []
-    for d, entry in enumerate(top):
-        known = sum((q * bottom[d - i] for i, q in enumerate(quotient)), Fraction(0))
-        quotient.append((entry - known) / bottom[0])
-    return quotient + [Fraction(0)] * shift
-
-
-def _valuation(series: list[Fraction]) -> int:
-    return next((d for d, entry in enumerate(series) if entry), len(series))
-
-
-def _as_strings(templates: object) -> tuple[Sequence, Sequence]:
-    pair = templates.fresh_strings() if hasattr(templates, "fresh_strings") else templates  # type: ignore[attr-defined]
-    first, second = (
-        some.tolist() if hasattr(some, "tolist") else some
-        for some in pair  # type: ignore[union-attr]
-    )
-    if len(first) != len(second):
-        raise ValueError(
-            f"`templates` must hold as many strings x as strings y; got {len(first)} and "
-            f"{len(second)}."
-        )
-    return first, second
-
-
-def _as_pair(x: Sequence[Hashable], y: Sequence[Hashable]) -> tuple[Exponents, Exponents]:
+def as_pair(x: Sequence[Hashable], y: Sequence[Hashable]) -> tuple[Exponents, Exponents]:
     """The strings with their tokens numbered, or one sentence about what is wrong."""
     if len(x) != len(y) or len(x) == 0:
         raise ValueError(
@@ -379,7 +265,8 @@ def _as_pair(x: Sequence[Hashable], y: Sequence[Hashable]) -> tuple[Exponents, E
     return first, second
 
 
-def _as_order(order: object) -> tuple[int, int]:
+def as_order(order: object) -> tuple[int, int]:
+    """The pair (b, g), or one sentence about what is wrong."""
     if not isinstance(order, Sequence) or len(order) != 2:
         raise TypeError(f"`order` must be two whole numbers (β-order, γ-order); got {order!r}.")
     b, g = _as_whole_numbers("order", order)

@@ -18,7 +18,7 @@ from ktrans.kernels.attention.multigraph import (
     canonical_form,
     connected_components,
 )
-from ktrans.kernels.attention.series import EdgeCounts, _as_order, _as_pair, edge_counts
+from ktrans.kernels.attention.series import EdgeCounts, as_order, as_pair, edge_counts
 
 _POSITION = canonical_form(((0, 1),))  # an edge on its own: any position, k of them
 
@@ -33,16 +33,16 @@ class Term(NamedTuple):
 class SeriesPolynomial(NamedTuple):
     """∂_β^b ∂_γ^g K_attn at (0, 0) as Σ coefficient · Π counts/k^power; `str` prints it.
 
-    In print, S_ab = Σ_t n_tᵃ m_tᵇ for the numbers n_t, m_t of token t in x, y; tr(…) is the trace of
-    a word in X and Y; ⟨ab,ac,…⟩ is the number of ways to choose a position i for each pair of letters
-    so that equal letters stand at equal tokens, x_i for the first letter and y_i for the second.
+    In print, S_ab = Σ_t n_tᵃ m_tᵇ for the numbers n_t, m_t of token t in x, y; tr(…) is the trace
+    of a word in X and Y; ⟨ab,ac,…⟩ is the number of ways to choose a position i for each pair of
+    letters, x_i for the first and y_i for the second, so that equal letters are equal tokens.
     """
 
     terms: Mapping[Term, Fraction]
 
     def evaluate(self, x: Sequence[Hashable], y: Sequence[Hashable]) -> Fraction:
         """The exact value for two strings of equal length."""
-        pair = tuple(zip(*_as_pair(x, y), strict=True))
+        pair = tuple(zip(*as_pair(x, y), strict=True))
         return sum(
             (
                 coefficient
@@ -64,7 +64,7 @@ def attention_series_polynomial(*, order: object) -> SeriesPolynomial:
     ∂_β^b ∂_γ^g K_attn(x, y) at (β, γ) = (0, 0), for all strings x, y of any one length k.
 
     Args:
-        order: (b, g), non-negative whole numbers. Seconds up to b = 8; at b = 10 minutes.
+        order: (b, g), non-negative whole numbers. Seconds up to b = 8, half a minute at b = 10.
 
     Returns:
         The polynomial, with exact fractions.
@@ -78,7 +78,7 @@ def attention_series_polynomial(*, order: object) -> SeriesPolynomial:
         >>> print(attention_series_polynomial(order=(2, 2)))
         8·tr(XYᵀ)/k^2 - 8·S_11/k^3
     """
-    b, g = _as_order(order)
+    b, g = as_order(order)
     terms: Counter[Term] = Counter()
     for counts in edge_counts(b // 2, g // 2) if b % 2 == g % 2 == 0 else ():
         crossing = math.prod(math.factorial(n) for n in counts.across)
@@ -90,7 +90,7 @@ def attention_series_polynomial(*, order: object) -> SeriesPolynomial:
 
 @functools.lru_cache(maxsize=1 << 12)
 def count(graph: Edges, pair: Edges) -> int:
-    """The number of maps of the graph's edges to positions under which equal nodes are equal tokens."""
+    """The number of maps of edges to positions under which equal nodes are equal tokens."""
 
     def extend(edges: Edges, place: dict[int, int]) -> int:
         if not edges:
@@ -143,7 +143,7 @@ def _with_edge(
 
 
 def _with_end(drawing: Drawing, side: int) -> Iterator[tuple[int, int, Drawing]]:
-    """The end of an edge in each block there is (those at one position together), or in a new one."""
+    """The end of an edge in each block there is (those at a position together), or in a new one."""
     for place, position in enumerate(drawing):
         if position.blocks[side]:
             yield place, position.blocks[side], drawing
@@ -222,7 +222,7 @@ def _printed(term: Term, coefficient: Fraction) -> str:
     factors = [str(abs(coefficient))] if abs(coefficient) != 1 or not term.counts else []
     for graph, power in sorted(Counter(term.counts).items()):
         factors.append(_name(graph) + (f"^{power}" if power > 1 else ""))
-    return f"{sign} {'·'.join(factors)}" + (f"/k^{term.power}" if term.power else "")
+    return f"{sign} {'·'.join(factors)}" + {0: "", 1: "/k"}.get(term.power, f"/k^{term.power}")
 
 
 def _name(graph: Edges) -> str:
