@@ -2,11 +2,21 @@
 
 from ktrans import tasks
 from ktrans.analysis.certificate import Certificate, verify
+from ktrans.analysis.conditioning import (
+    attention_map,
+    best_conditioned,
+    cosine_map,
+    sigma_min,
+)
+from ktrans.analysis.enclosure import enclose_spectrum
 from ktrans.analysis.learning_curve import Curve, learning_curve, samples_needed
 from ktrans.analysis.template_matrix import template_matrix
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.activations import GELU, Cosine, Custom, Erf, Identity, ReLU, Sine
 from ktrans.kernels.attention.kernel import AttentionKernel
+from ktrans.kernels.attention.separating_order import first_separating_order
+from ktrans.kernels.attention.series import attention_series
+from ktrans.kernels.attention.series_polynomial import attention_series_polynomial
 from ktrans.kernels.base import Bounded, Estimate, TokenSymmetricKernel
 from ktrans.kernels.mlp import MLPKernel
 from ktrans.kernels.transformer import TransformerKernel
@@ -41,8 +51,16 @@ __all__ = [
     "TemplateTask",
     "TokenSymmetricKernel",
     "TransformerKernel",
+    "attention_map",
+    "attention_series",
+    "attention_series_polynomial",
+    "best_conditioned",
+    "cosine_map",
+    "enclose_spectrum",
+    "first_separating_order",
     "learning_curve",
     "samples_needed",
+    "sigma_min",
     "tasks",
     "template_matrix",
     "verify",

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from experiments.benchmarks._machine import (
     PICTURE,
@@ -56,9 +57,7 @@ class Row(NamedTuple):
     product_seconds: float
     bytes_touched: int
     copy_seconds: float
-    dense_seconds: float | None
-    blocked_seconds: float | None
-    difference: float | None
+    rivals: "Rivals | None"
     peak_gigabytes: float
 
 
@@ -98,15 +97,16 @@ def bytes_touched(gram: GramOperator) -> int:
 
 def seconds_per_product(gram: GramOperator, repeats: int) -> float:
     """Seconds of one product inside a compiled loop, as a solver makes it; the best of a few."""
+    more = max(5, 2_000_000 // gram.shape[0])
     with jax.enable_x64(True):
         start = gram.core.put(np.ones((len(gram.distinct.first), 1)))
         few, many = (
             best_seconds(
                 lambda n=n: _loop(gram.core, start, jnp.asarray(n)).block_until_ready(), repeats
             )
-            for n in (1, 6)
+            for n in (1, 1 + more)
         )
-    return (many - few) / 5
+    return (many - few) / more
 
 
 @eqx.filter_jit
@@ -125,7 +125,7 @@ def _row(kernel: Any, size: int, config: Config) -> Row:
     copy = copy_seconds(touched, config.repeats)
     peak = peak_gigabytes()
     rivals = _rivals(gram) if size <= config.largest_dense else None
-    return Row(size, built, seconds, touched, copy, *(rivals or (None,) * 3), peak)
+    return Row(size, built, seconds, touched, copy, rivals, peak)
 
 
 def _rivals(gram: GramOperator) -> Rivals:
@@ -151,9 +151,7 @@ def table(result: Result) -> str:
         lines.append(
             f"| {row.num_samples:,} | {row.build_seconds:.2f} | {_ms(row.product_seconds)} | "
             f"{row.bytes_touched / 1e6:.1f} | {_ms(row.copy_seconds)} | "
-            f"{row.product_seconds / row.copy_seconds:.1f} | {_ms(row.dense_seconds)} | "
-            f"{_ms(row.blocked_seconds)} | "
-            f"{'' if row.difference is None else f'{row.difference:.0e}'} | "
+            f"{row.product_seconds / row.copy_seconds:.1f} | {_rival_cells(row.rivals)} | "
             f"{row.peak_gigabytes:.2f} |"
         )
     first = result.rows[1].num_samples
@@ -161,32 +159,35 @@ def table(result: Result) -> str:
     return "\n".join([*lines, "", f"{growth}."])
 
 
-def _ms(seconds: float | None) -> str:
-    return "" if seconds is None else f"{1e3 * seconds:.3g}"
+def _rival_cells(rivals: Rivals | None) -> str:
+    if rivals is None:
+        return " | | "
+    seconds = f"{_ms(rivals.dense_seconds)} | {_ms(rivals.blocked_seconds)}"
+    return f"{seconds} | {rivals.difference:.0e}"
 
 
-def picture(result: Result) -> plt.Figure:
+def _ms(seconds: float) -> str:
+    return f"{1e3 * seconds:.3g}"
+
+
+def picture(result: Result) -> Figure:
     """Seconds of a product against samples, beside the copy of what it must touch."""
     figure, axes = plt.subplots(figsize=(5.6, 3.8), layout="constrained")
     sizes = np.array([row.num_samples for row in result.rows])
-    for name, style in (("product", "o-"), ("copy", "s--"), ("dense", "^:"), ("blocked", "v:")):
-        points = [(row.num_samples, getattr(row, f"{name}_seconds")) for row in result.rows]
-        known = [point for point in points if point[1] is not None]
-        axes.loglog(*zip(*known, strict=True), style, label=_LABELS[name])
+    products = [row.product_seconds for row in result.rows]
+    copies = [row.copy_seconds for row in result.rows]
+    known = [(row.num_samples, *row.rivals[:2]) for row in result.rows if row.rivals]
+    counts, dense, blocked = zip(*known, strict=True)
+    axes.loglog(sizes, products, "o-", label="linear-time product")
+    axes.loglog(sizes, copies, "s--", label="copy of the bytes it must touch")
+    axes.loglog(counts, dense, "^", label="dense product, matrix in memory")
+    axes.loglog(counts, blocked, "v", label="dense product, looked up in blocks")
     last = result.rows[-1].product_seconds
     axes.loglog(sizes, last * sizes / sizes[-1], color="0.7", zorder=0, label="slope 1")
     axes.set(xlabel="samples n", ylabel="seconds")
     axes.legend(frameon=False, fontsize="small")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-_LABELS = {
-    "product": "linear-time product",
-    "copy": "copy of the bytes it must touch",
-    "dense": "dense product, matrix in memory",
-    "blocked": "dense product, looked up in blocks",
-}
 
 
 def main() -> None:

@@ -83,7 +83,7 @@ def fit_ours(data: kt.Dataset, test: np.ndarray) -> Fit:
     """Linear-time products on the tables of tokens."""
     kernel = default_kernel()
     seconds = []
-    for _ in range(3):
+    for _ in range(3 if len(data) <= 1_000_000 else 2):
         started = time.perf_counter()
         model = kt.KernelRidge(kernel, RIDGE).fit(data)
         seconds.append(time.perf_counter() - started)

@@ -28,9 +28,7 @@ def test_a_tiny_ridge_is_solved_or_refused(kernel, method):
 def test_twenty_tokens_and_a_hundred_thousand_samples_are_a_problem_of_760_strings():
     data = kt.tasks.load("aba_abb", vocab_size=20, noise_std=0.1).sample(100_000)
     model = kt.KernelRidge(TRANSFORMER, ridge=1e-8).fit(data)
-    strings, index, copies = np.unique(
-        data.tokens, axis=0, return_inverse=True, return_counts=True
-    )
+    strings, index, copies = np.unique(data.tokens, axis=0, return_inverse=True, return_counts=True)
     assert len(model.gram_.distinct.first) == len(strings) == 760
     means = np.bincount(index.reshape(-1), data.labels) / copies
     # The weighted problem by an eigendecomposition, f = W^-½ S (S + λ)⁻¹ W^½ ȳ.

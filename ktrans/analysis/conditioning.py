@@ -1,0 +1,209 @@
+"""Where in the parameters of K_trans the template matrix is well conditioned."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import minimize
+from tqdm import tqdm
+
+from ktrans._numerics import in_float64, is_traced
+from ktrans.analysis.template_matrix import bounded_template_matrix, check_kernel, check_task
+from ktrans.kernels.activations import Cosine
+from ktrans.kernels.base import Bounded
+from ktrans.kernels.transformer import TransformerKernel
+from ktrans.tasks import TemplateTask
+
+_MAP_RTOL = 1e-8
+_SEARCH = {"beta": (0.5, 1.0, 2.0), "gamma": (0.3, 0.7, 1.5)}
+_SEARCH_COSINES = (np.geomspace(0.5, 6.0, 12), np.linspace(0.05, 1.5, 12))
+_SEARCH_RTOL = 1e-6
+_UNDECIDED = 1e300  # where the bounds do not exclude a singular N: never the best
+
+
+class SigmaMap(NamedTuple):
+    """σ_min(N) over two parameters, with a bound on its error.
+
+    Attributes:
+        rows: Values of the first parameter, shape (a,).
+        columns: Values of the second parameter, shape (b,).
+        sigma_min: Certified, shape (a, b), each within `bound`.
+        bound: Shape (a, b).
+    """
+
+    rows: Float[np.ndarray, "a"]
+    columns: Float[np.ndarray, "b"]
+    sigma_min: Float[np.ndarray, "a b"]
+    bound: Float[np.ndarray, "a b"]
+
+
+class BestConditioned(NamedTuple):
+    """A transformer kernel, the condition number of its N, and σ_min(N)."""
+
+    kernel: TransformerKernel
+    condition_number: float
+    sigma_min: float
+
+
+@in_float64
+def sigma_min(kernel: object, task: object) -> Any:
+    """The smallest singular value of N, differentiable in the kernel's parameters.
+
+    Args:
+        kernel: A token-symmetric kernel; its parameters may be traced by `jax.grad`.
+        task: A template task.
+
+    Returns:
+        A float, as exact as the kernel; a traced scalar under a transformation.
+
+    Example:
+        >>> import jax, ktrans as kt
+        >>> task = kt.tasks.load("same_different", vocab_size=10)
+        >>> def margin(b1):
+        ...     return kt.sigma_min(kt.TransformerKernel(0.5, 0.7, kt.Cosine(b1=b1, b2=0.5)), task)
+        >>> with jax.enable_x64(True):
+        ...     slope = jax.grad(margin)(1.0)
+    """
+    value = bounded_template_matrix(check_kernel(kernel), check_task(task)).value
+    smallest = jnp.min(jnp.abs(jnp.linalg.eigvalsh(jnp.asarray(value))))
+    return smallest if is_traced(smallest) else float(smallest)
+
+
+def attention_map(
+    task: object,
+    *,
+    betas: Sequence[float],
+    gammas: Sequence[float],
+    activation: object,
+    rtol: float = _MAP_RTOL,
+    checkpoint: str | os.PathLike | None = None,
+) -> SigmaMap:
+    """σ_min(N) of K_trans over (β, γ).
+
+    Args:
+        task: A template task.
+        betas: Values of β.
+        gammas: Values of γ.
+        activation: φ.
+        rtol: Target for the bound on K_attn, relative to 1 + γ².
+        checkpoint: A `.npz` file that each row is written to and that an interrupted map goes on
+            from; a file of other parameters is refused.
+
+    Returns:
+        The map, rows in β and columns in γ.
+    """
+    known = check_task(task)
+    rows, columns = np.asarray(betas, dtype=float), np.asarray(gammas, dtype=float)
+    signature = repr((known.template_codes.tolist(), rows.tolist(), columns.tolist(), activation))
+    file = None if checkpoint is None else Path(checkpoint)
+    found = _read(file, signature, (2, len(rows), len(columns)))
+    open_rows = [i for i in range(len(rows)) if np.isnan(found[0, i]).any()]
+    for i in tqdm(open_rows, desc="β", disable=len(open_rows) < 2, leave=False):
+        kernels = [TransformerKernel(float(rows[i]), float(g), activation, rtol) for g in columns]
+        found[:, i] = np.array([_smallest(bounded_template_matrix(k, known)) for k in kernels]).T
+        _write(file, signature, found)
+    return SigmaMap(rows, columns, *found)
+
+
+def cosine_map(
+    task: object,
+    *,
+    beta: float,
+    gamma: float,
+    b1: Sequence[float],
+    b2: Sequence[float],
+    rtol: float = _MAP_RTOL,
+) -> SigmaMap:
+    """σ_min(N) of K_trans with φ = cos(b₁t + b₂) over (b₁, b₂); K_attn is computed once.
+
+    Args:
+        task: A template task.
+        beta: Inverse temperature β.
+        gamma: Strength γ of the positional embedding.
+        b1: Values of b₁.
+        b2: Values of b₂.
+        rtol: Target for the bound on K_attn, relative to 1 + γ².
+
+    Returns:
+        The map, rows in b₁ and columns in b₂.
+    """
+    known = check_task(task)
+    rows, columns = np.asarray(b1, dtype=float), np.asarray(b2, dtype=float)
+
+    def entry(first: float, second: float) -> tuple[float, float]:
+        kernel = TransformerKernel(beta, gamma, Cosine(b1=first, b2=second), rtol)
+        return _smallest(bounded_template_matrix(kernel, known))  # K_attn is remembered
+
+    found = np.array([[entry(float(p), float(q)) for q in columns] for p in rows])
+    return SigmaMap(rows, columns, found[..., 0], found[..., 1])
+
+
+def best_conditioned(task: object) -> BestConditioned:
+    """The (β, γ, b₁, b₂) with the smallest condition number of N that a search finds.
+
+    A grid over all four, then Nelder–Mead from its best point in the logarithms of β, γ, b₁ and in
+    b₂. A local optimum: nothing says that there is no better one.
+
+    Args:
+        task: A template task.
+
+    Returns:
+        The kernel, with its condition number and σ_min(N), exact to about 1e-6 relative to the
+        largest eigenvalue.
+    """
+    known = check_task(task)
+    grid = [
+        (_condition(known, beta, gamma, float(b1), float(b2)), (beta, gamma, float(b1), float(b2)))
+        for beta in _SEARCH["beta"]
+        for gamma in _SEARCH["gamma"]
+        for b1 in _SEARCH_COSINES[0]
+        for b2 in _SEARCH_COSINES[1]
+    ]
+    beta, gamma, b1, b2 = min(grid)[1]
+    found = minimize(
+        lambda p: np.log(_condition(known, *np.exp(p[:3]).tolist(), float(p[3]))),
+        np.array([*np.log([beta, gamma, b1]), b2]),
+        method="Nelder-Mead",
+        options={"maxfev": 40, "xatol": 1e-3, "fatol": 1e-3},
+    )
+    beta, gamma, b1 = np.exp(found.x[:3]).tolist()
+    kernel = TransformerKernel(beta, gamma, Cosine(b1=b1, b2=float(found.x[3])))
+    return BestConditioned(kernel, float(np.exp(found.fun)), sigma_min(kernel, known))
+
+
+def _condition(task: TemplateTask, beta: float, gamma: float, b1: float, b2: float) -> float:
+    kernel = TransformerKernel(beta, gamma, Cosine(b1=b1, b2=b2), _SEARCH_RTOL)
+    matrix = bounded_template_matrix(kernel, task)
+    largest = float(np.linalg.norm(matrix.value, 2))
+    smallest, bound = _smallest(matrix)
+    return largest / smallest if smallest > bound else _UNDECIDED
+
+
+def _smallest(matrix: Bounded) -> tuple[float, float]:
+    """σ_min(N) and its bound, by Weyl's inequality."""
+    sizes = np.abs(np.linalg.eigvalsh(matrix.value))
+    return float(sizes.min()), float(matrix.bound.sum(axis=1).max() + 1e-15 * len(sizes))
+
+
+def _read(file: Path | None, signature: str, shape: tuple[int, ...]) -> np.ndarray:
+    if file is None or not file.exists():
+        return np.full(shape, np.nan)
+    with np.load(file, allow_pickle=False) as stored:
+        if str(stored["signature"]) != signature:
+            raise ValueError(
+                f"`checkpoint` {str(file)!r} belongs to a map with other parameters; name another "
+                "file or remove it."
+            )
+        return stored["found"]
+
+
+def _write(file: Path | None, signature: str, found: np.ndarray) -> None:
+    if file is None:
+        return
+    temporary = file.with_suffix(".partial.npz")
+    np.savez(temporary, signature=signature, found=found)
+    os.replace(temporary, file)
