@@ -8,8 +8,10 @@ from ktrans.analysis.conditioning import (
     cosine_map,
     sigma_min,
 )
+from ktrans.analysis.eigenlearning import corrected_learning_curve
 from ktrans.analysis.enclosure import enclose_spectrum
 from ktrans.analysis.learning_curve import Curve, learning_curve, samples_needed
+from ktrans.analysis.population import population_spectrum
 from ktrans.analysis.template_matrix import template_matrix
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.activations import GELU, Cosine, Custom, Erf, Identity, ReLU, Sine
@@ -55,10 +57,12 @@ __all__ = [
     "attention_series",
     "attention_series_polynomial",
     "best_conditioned",
+    "corrected_learning_curve",
     "cosine_map",
     "enclose_spectrum",
     "first_separating_order",
     "learning_curve",
+    "population_spectrum",
     "samples_needed",
     "sigma_min",
     "tasks",

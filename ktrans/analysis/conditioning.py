@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from tqdm import tqdm
 
 from ktrans._numerics import in_float64, is_traced
+from ktrans.analysis.certificate import enclosed_spectrum
 from ktrans.analysis.template_matrix import bounded_template_matrix, check_kernel, check_task
-from ktrans.kernels.activations import Cosine
-from ktrans.kernels.base import Bounded
+from ktrans.kernels.activations import Cosine, Custom
 from ktrans.kernels.transformer import TransformerKernel
 from ktrans.tasks import TemplateTask
 
@@ -22,6 +22,7 @@ _MAP_RTOL = 1e-8
 _SEARCH = {"beta": (0.5, 1.0, 2.0), "gamma": (0.3, 0.7, 1.5)}
 _SEARCH_COSINES = (np.geomspace(0.5, 6.0, 12), np.linspace(0.05, 1.5, 12))
 _SEARCH_RTOL = 1e-6
+_SEARCH_STEP = 0.25  # of Nelder–Mead's first simplex; SciPy's own is degenerate where log β = 0
 _UNDECIDED = 1e300  # where the bounds do not exclude a singular N: never the best
 
 
@@ -31,14 +32,16 @@ class SigmaMap(NamedTuple):
     Attributes:
         rows: Values of the first parameter, shape (a,).
         columns: Values of the second parameter, shape (b,).
-        sigma_min: Certified, shape (a, b), each within `bound`.
+        sigma_min: Shape (a, b), each within `bound`.
         bound: Shape (a, b).
+        certified: Shape (a, b); where False some kernel values are estimates, and so is the bound.
     """
 
     rows: Float[np.ndarray, "a"]
     columns: Float[np.ndarray, "b"]
     sigma_min: Float[np.ndarray, "a b"]
     bound: Float[np.ndarray, "a b"]
+    certified: Bool[np.ndarray, "a b"]
 
 
 class BestConditioned(NamedTuple):
@@ -94,19 +97,24 @@ def attention_map(
             from; a file of other parameters is refused.
 
     Returns:
-        The map, rows in β and columns in γ.
+        The map, rows in β and columns in γ; certified where its `certified` says so.
+
+    Raises:
+        ValueError: if the checkpoint belongs to another map, or its folder does not exist.
     """
     known = check_task(task)
     rows, columns = np.asarray(betas, dtype=float), np.asarray(gammas, dtype=float)
-    signature = repr((known.template_codes.tolist(), rows.tolist(), columns.tolist(), activation))
-    file = None if checkpoint is None else Path(checkpoint)
-    found = _read(file, signature, (2, len(rows), len(columns)))
+    signature = repr(
+        (known.template_codes.tolist(), rows.tolist(), columns.tolist(), activation, rtol)
+    )
+    file = None if checkpoint is None else _as_file(checkpoint)
+    found = _read(file, signature, (3, len(rows), len(columns)))
     open_rows = [i for i in range(len(rows)) if np.isnan(found[0, i]).any()]
     for i in tqdm(open_rows, desc="β", disable=len(open_rows) < 2, leave=False):
         kernels = [TransformerKernel(float(rows[i]), float(g), activation, rtol) for g in columns]
-        found[:, i] = np.array([_smallest(bounded_template_matrix(k, known)) for k in kernels]).T
+        found[:, i] = np.array([_smallest(kernel, known) for kernel in kernels]).T
         _write(file, signature, found)
-    return SigmaMap(rows, columns, *found)
+    return _as_map(rows, columns, found)
 
 
 def cosine_map(
@@ -129,17 +137,18 @@ def cosine_map(
         rtol: Target for the bound on K_attn, relative to 1 + γ².
 
     Returns:
-        The map, rows in b₁ and columns in b₂.
+        The map, rows in b₁ and columns in b₂; certified where its `certified` says so.
     """
     known = check_task(task)
     rows, columns = np.asarray(b1, dtype=float), np.asarray(b2, dtype=float)
 
-    def entry(first: float, second: float) -> tuple[float, float]:
-        kernel = TransformerKernel(beta, gamma, Cosine(b1=first, b2=second), rtol)
-        return _smallest(bounded_template_matrix(kernel, known))  # K_attn is remembered
-
-    found = np.array([[entry(float(p), float(q)) for q in columns] for p in rows])
-    return SigmaMap(rows, columns, found[..., 0], found[..., 1])
+    kernels = [
+        TransformerKernel(beta, gamma, Cosine(b1=float(p), b2=float(q)), rtol)  # remembers K_attn
+        for p in rows
+        for q in columns
+    ]
+    found = [_smallest(kernel, known) for kernel in kernels]
+    return _as_map(rows, columns, np.array(found).T.reshape(3, len(rows), len(columns)))
 
 
 def best_conditioned(task: object) -> BestConditioned:
@@ -154,6 +163,9 @@ def best_conditioned(task: object) -> BestConditioned:
     Returns:
         The kernel, with its condition number and σ_min(N), exact to about 1e-6 relative to the
         largest eigenvalue.
+
+    Raises:
+        ValueError: if no point tried has an N that is certified nonsingular.
     """
     known = check_task(task)
     grid = [
@@ -163,12 +175,19 @@ def best_conditioned(task: object) -> BestConditioned:
         for b1 in _SEARCH_COSINES[0]
         for b2 in _SEARCH_COSINES[1]
     ]
-    beta, gamma, b1, b2 = min(grid)[1]
+    condition, (beta, gamma, b1, b2) = min(grid)
+    if condition == _UNDECIDED:
+        raise ValueError(
+            "`task` must have an N that is nonsingular somewhere; at every point tried its σ_min "
+            "is within the error bound."
+        )
+    start = np.array([*np.log([beta, gamma, b1]), b2])
+    simplex = np.vstack([start, start + _SEARCH_STEP * np.eye(len(start))])
     found = minimize(
         lambda p: np.log(_condition(known, *np.exp(p[:3]).tolist(), float(p[3]))),
-        np.array([*np.log([beta, gamma, b1]), b2]),
+        start,
         method="Nelder-Mead",
-        options={"maxfev": 40, "xatol": 1e-3, "fatol": 1e-3},
+        options={"maxfev": 40, "xatol": 1e-3, "fatol": 1e-3, "initial_simplex": simplex},
     )
     beta, gamma, b1 = np.exp(found.x[:3]).tolist()
     kernel = TransformerKernel(beta, gamma, Cosine(b1=b1, b2=float(found.x[3])))
@@ -177,23 +196,37 @@ def best_conditioned(task: object) -> BestConditioned:
 
 def _condition(task: TemplateTask, beta: float, gamma: float, b1: float, b2: float) -> float:
     kernel = TransformerKernel(beta, gamma, Cosine(b1=b1, b2=b2), _SEARCH_RTOL)
+    spectrum = enclosed_spectrum(bounded_template_matrix(kernel, task))
+    sizes = np.abs(spectrum.eigenvalues)
+    return float(sizes.max() / sizes.min()) if sizes.min() > spectrum.bound else _UNDECIDED
+
+
+def _smallest(kernel: TransformerKernel, task: TemplateTask) -> tuple[float, float, bool]:
+    """σ_min(N), its bound, and whether they are certified."""
     matrix = bounded_template_matrix(kernel, task)
-    largest = float(np.linalg.norm(matrix.value, 2))
-    smallest, bound = _smallest(matrix)
-    return largest / smallest if smallest > bound else _UNDECIDED
+    spectrum = enclosed_spectrum(matrix)
+    certified = matrix.certified and not isinstance(kernel.activation, Custom)
+    return float(np.abs(spectrum.eigenvalues).min()), spectrum.bound, certified
 
 
-def _smallest(matrix: Bounded) -> tuple[float, float]:
-    """σ_min(N) and its bound, by Weyl's inequality."""
-    sizes = np.abs(np.linalg.eigvalsh(matrix.value))
-    return float(sizes.min()), float(matrix.bound.sum(axis=1).max() + 1e-15 * len(sizes))
+def _as_map(
+    rows: Float[np.ndarray, "a"], columns: Float[np.ndarray, "b"], found: np.ndarray
+) -> SigmaMap:
+    return SigmaMap(rows, columns, found[0], found[1], found[2].astype(bool))
+
+
+def _as_file(checkpoint: str | os.PathLike) -> Path:
+    file = Path(checkpoint)
+    if not file.parent.is_dir():
+        raise ValueError(f"`checkpoint` must be in a folder that exists; got {str(file)!r}.")
+    return file
 
 
 def _read(file: Path | None, signature: str, shape: tuple[int, ...]) -> np.ndarray:
     if file is None or not file.exists():
         return np.full(shape, np.nan)
     with np.load(file, allow_pickle=False) as stored:
-        if str(stored["signature"]) != signature:
+        if "signature" not in stored or str(stored["signature"]) != signature:
             raise ValueError(
                 f"`checkpoint` {str(file)!r} belongs to a map with other parameters; name another "
                 "file or remove it."

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ktrans.analysis.template_matrix import check_kernel, check_task
-from ktrans.kernels.activations import Cosine
+from ktrans.kernels.activations import Cosine, Custom
 from ktrans.kernels.attention.kernel import AttentionKernel
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.kernels.transformer import TransformerKernel
@@ -61,20 +61,25 @@ def enclose_spectrum(kernel: object, task: object) -> Enclosure:
     before = flint.ctx.prec
     flint.ctx.prec = _BITS
     try:
-        balls = flint.acb_mat(_entries(flint, symmetric, known))
-        return _intervals(balls.eig(multiple=True))
+        return _intervals(_eigenvalues(flint, _entries(flint, symmetric, known)))
+    finally:
+        flint.ctx.prec = before
+
+
+def _eigenvalues(flint: Any, balls: list[list[Any]]) -> list[Any]:
+    try:
+        return flint.acb_mat(balls).eig(multiple=True)
     except (ValueError, ZeroDivisionError) as error:
         raise ValueError(
             f"`kernel` is not exact enough to enclose the eigenvalues of N ({error}); "
             "lower its `rtol`."
         ) from None
-    finally:
-        flint.ctx.prec = before
 
 
 def _entries(flint: Any, kernel: TokenSymmetricKernel, task: TemplateTask) -> list[list[Any]]:
     """N with balls as entries."""
     tokens1, tokens2 = task.fresh_strings()
+    _check_certified(not isinstance(getattr(kernel, "activation", None), Custom))
     if isinstance(kernel, TransformerKernel) and isinstance(kernel.activation, Cosine):
         return _cosine_entries(flint, kernel.attention, kernel.activation, tokens1, tokens2)
     return _balls(flint, kernel.bounded(tokens1, tokens2))
@@ -98,12 +103,19 @@ def _cosine_entries(
 
 
 def _balls(flint: Any, matrix: Bounded) -> list[list[Any]]:
-    if not matrix.certified:
-        raise ValueError("some kernel values are estimates")
+    _check_certified(matrix.certified)
     return [
         [flint.arb(value, bound) for value, bound in zip(*row, strict=True)]
         for row in zip(matrix.value.tolist(), matrix.bound.tolist(), strict=True)
     ]
+
+
+def _check_certified(certified: bool) -> None:
+    if not certified:
+        raise ValueError(
+            "`kernel` must have certified values to enclose the eigenvalues of N; some of its "
+            'values are estimates. Choose method="exact" and an activation with a closed form.'
+        )
 
 
 def _intervals(eigenvalues: list[Any]) -> Enclosure:

@@ -77,7 +77,7 @@ def learning_curve(kernel: object, task: object, *, num_samples: object, ridge: 
         array([1., 0.])
     """
     problem = read_problem(kernel, task)
-    counts, penalty = _read_counts(num_samples), read_ridge(ridge)
+    counts, penalty = read_counts(num_samples), read_ridge(ridge)
     return _curve(problem, counts, penalty)
 
 
@@ -106,7 +106,7 @@ def samples_needed(kernel: object, task: object, *, mse: object, ridge: object) 
         >>> samples_needed(mlp, task, mse=0.25, ridge=0.1)
         inf
     """
-    target = _read_number("mse", mse)
+    target = read_number("mse", mse)
     if target <= 0:
         raise ValueError(f"`mse` must be positive; got {target}.")
     problem, penalty = read_problem(kernel, task), read_ridge(ridge)
@@ -144,7 +144,7 @@ def self_kernel(
 
 def read_ridge(ridge: object) -> float:
     """λ as a finite number that is not negative."""
-    number = _read_number("ridge", ridge)
+    number = read_number("ridge", ridge)
     if number < 0:
         raise ValueError(f"`ridge` must be non-negative; got {number}.")
     return number
@@ -201,7 +201,8 @@ def _bisect(problem: Problem, ridge: float, target: float) -> float:
     return high
 
 
-def _read_counts(num_samples: object) -> Float[np.ndarray, "n"]:
+def read_counts(num_samples: object) -> Float[np.ndarray, "n"]:
+    """Numbers of samples as an array, finite and not negative."""
     if not isinstance(num_samples, Sequence | np.ndarray) or isinstance(num_samples, str):
         raise TypeError(f"`num_samples` must be a sequence of numbers; got {num_samples!r}.")
     counts = np.asarray(num_samples)
@@ -212,7 +213,8 @@ def _read_counts(num_samples: object) -> Float[np.ndarray, "n"]:
     return counts.astype(np.float64)
 
 
-def _read_number(name: str, value: object) -> float:
+def read_number(name: str, value: object) -> float:
+    """A finite number, or one sentence that names the argument."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"`{name}` must be a number; got {value!r}.")
     if not math.isfinite(value):

@@ -27,7 +27,6 @@ from ktrans.analysis.representations import (
 )
 from ktrans.analysis.template_matrix import check_kernel, check_task
 from ktrans.gram.coefficients import Coefficients, PairValues
-from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.patterns.matchings import Matching, partial_matchings
 from ktrans.tasks import TemplateTask
 
@@ -116,7 +115,11 @@ def population_spectrum(kernel: object, task: object) -> Spectrum:
         >>> spectrum.labels[0], spectrum.multiplicities[-1], round(spectrum.trace, 9)
         ('trivial', np.int64(499998500001), 2.0)
     """
-    operator = population_operator(kernel, task)
+    return operator_spectrum(population_operator(kernel, task))
+
+
+def operator_spectrum(operator: Operator) -> Spectrum:
+    """The spectrum of an operator made by `population_operator`."""
     blocks = {
         below: block_eigenvalues(operator, below)
         for size in range(max(operator.widths) + 1)
@@ -217,7 +220,8 @@ def _sorted(image: Subset) -> tuple[Subset, Permutation]:
 
 
 def _represented(terms: GroupMatrix, below: Partition) -> Float[np.ndarray, "d d"]:
-    return sum(np.kron(matrix, representation(below, tau)) for tau, matrix in terms.items())
+    parts = [np.kron(matrix, representation(below, tau)) for tau, matrix in terms.items()]
+    return np.sum(parts, axis=0)
 
 
 def _places(operator: Operator, order: int) -> dict[Place, int]:

@@ -84,6 +84,7 @@ def test_columns_of_labels_are_solved_together():
     np.testing.assert_array_equal(model.dual_coef_[:, 2], np.zeros(300))
 
 
+@pytest.mark.slow
 def test_a_preconditioned_solve_of_a_hundred_thousand_samples_takes_few_iterations():
     data = sample(100_000, 10_000, noise=0.0)
     model = KernelRidge(KERNEL, ridge=0.1).fit(data)
@@ -92,7 +93,8 @@ def test_a_preconditioned_solve_of_a_hundred_thousand_samples_takes_few_iteratio
     assert model.solution.num_iterations < 42
 
 
-@pytest.mark.parametrize("vocab_size", [20, 1000])
+@pytest.mark.slow
+@pytest.mark.parametrize("vocab_size", [20, 100, 1000])
 def test_a_tiny_ridge_converges(vocab_size):
     model = KernelRidge(KERNEL, ridge=1e-8).fit(sample(5000, vocab_size, noise=0.0))
     assert model.solution.converged

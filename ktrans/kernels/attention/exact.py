@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ktrans._numerics import in_float64, is_traced, to_host
-from ktrans.kernels.attention.multigraph import Edges, PairGraph, has_directed_cycle
+from ktrans.kernels.attention.multigraph import Edges, PairGraph, directed_girth
 from ktrans.kernels.attention.quadrature import Nodes, Rule, padded, quadrature_rule
 from ktrans.kernels.attention.sum_product import (
     Elimination,
@@ -78,7 +78,7 @@ def cost(graphs: Sequence[PairGraph], beta: float, gamma: float, rtol: float) ->
 
 def _table_entries(edges: Edges, rule: Rule) -> int:
     """Combinations of token values in the dearest step of a component's elimination."""
-    values = len((rule.cyclic if has_directed_cycle(edges) else rule.acyclic).node)
+    values = len(rule.tokens[directed_girth(edges)].node)
     return values ** (1 if _joins_nothing(rule) else elimination_order(edges)[1])
 
 
@@ -133,7 +133,7 @@ def _component_integrals(
     results: dict[int, Sums] = {}
     for kind in sorted(set(kinds)):
         members = [i for i, some in enumerate(kinds) if some == kind]
-        token = rule.cyclic if kind.cyclic else rule.acyclic
+        token = rule.tokens[kind.girth]
         chunks = []
         for tables in _chunks(beta, gamma, rule, token.node, kind.rank):
             elimination = Elimination(jnp.asarray(token.weight), tables)
@@ -146,14 +146,14 @@ def _component_integrals(
 class _Kind(NamedTuple):
     """Which nodes a component needs, and the number of token axes of its largest table."""
 
-    cyclic: bool
+    girth: int
     rank: int
 
 
 def _kind(edges: Edges, width: int, rule: Rule) -> _Kind:
     if _joins_nothing(rule):
-        return _Kind(True, 1)
-    return _Kind(has_directed_cycle(edges), max(width - 1, 2))
+        return _Kind(2, 1)
+    return _Kind(directed_girth(edges), max(width - 1, 2))
 
 
 def _joins_nothing(rule: Rule) -> bool:
@@ -285,7 +285,6 @@ def _race(c: Array) -> _Race:
 def _match(coarse: Rule, fine: Rule) -> Rule:
     """The coarse rule in the shapes of the fine one, so that nothing is compiled again."""
     return coarse._replace(
-        acyclic=padded(coarse.acyclic, len(fine.acyclic.node)),
-        cyclic=padded(coarse.cyclic, len(fine.cyclic.node)),
+        tokens={g: padded(nodes, len(fine.tokens[g].node)) for g, nodes in coarse.tokens.items()},
         position=padded(coarse.position, len(fine.position.node)),
     )

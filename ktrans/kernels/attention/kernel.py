@@ -24,7 +24,7 @@ from ktrans.kernels.base import (
 
 Method = Literal["auto", "exact", "quasi-monte-carlo"]
 
-_MAX_COST = 1e11  # multiplications for one class, about a minute on two cores
+_MAX_COST = 3e11  # multiplications for one class, about a minute on two cores
 _RTOL_RANGE = (1e-12, 1e-3)
 _STANDARD_ERRORS = 5  # what an estimate states as its bound
 _REMEMBERED_SETTINGS = 64

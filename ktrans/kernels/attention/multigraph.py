@@ -63,14 +63,16 @@ def reverse(edges: Edges) -> Edges:
     return tuple((b, a) for a, b in edges)
 
 
-def has_directed_cycle(edges: Edges) -> bool:
-    """Whether one can follow edges from a token back to it through another one."""
+def directed_girth(edges: Edges) -> int:
+    """The length of the shortest directed cycle through several tokens: 0 (none), 2, or 3 (≥ 3)."""
     steps = {(a, b) for a, b in edges if a != b}
+    if any((b, a) in steps for a, b in steps):
+        return 2
     while True:
         targets = {b for _, b in steps}
         kept = {(a, b) for a, b in steps if a in targets}
         if kept == steps:
-            return bool(steps)
+            return 3 if steps else 0
         steps = kept
 
 

@@ -10,7 +10,8 @@ variable that sees it, by its characteristic function. Hence
   with opposite signs the p see nothing, but Γ counts twice, e^{−πξ}.
 * ω of a component without directed cycles: the strings x and y must both carry the frequency for
   the p to see nothing, e^{−2πξ/β}; otherwise p and other tokens damp it, e^{−πξ/β − cξ²/2k} with
-  1/c = 1 + 1/γ². Where x and y exchange two tokens (a → b → a) they share it: e^{−πξ/β} only.
+  1/c = 1 + 1/γ². Along a directed cycle of g tokens (y permutes tokens of x) they share it:
+  e^{−2(1 − 1/g)πξ/β}, which is least for g = 2.
 * p: its poles at π/(βγ), and e^{iξβγp} must be integrated rightly for the damping of τ. A fine grid
   costs little here: p is summed out before tokens are joined.
 * To the left the integrand falls only like e^τ. τ = x − e^{−(x + X)} makes that double-exponential
@@ -21,6 +22,7 @@ variable that sees it, by its characteristic function. Hence
 Nothing here is trusted: the bound on a value comes from comparing two rules (see `exact`).
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +31,7 @@ from jaxtyping import Float, Int
 _NEGLIGIBLE = 5.0  # nats below ε at which a node is left out
 _HERMITE_SCALE = 0.7  # below it Gauss–Hermite may have fewer nodes than a uniform grid
 _GAUSSIAN_STEP = 0.82  # of a standard normal variable, for e^{−25}
+_LATTICE_REFINEMENT = 2  # lattice points for one step of τ: lets βω take steps between
 _LATTICE_SPREAD = 3.0  # standard deviation of a logit from which the grid of τ stays uniform
 
 
@@ -42,17 +45,16 @@ class Nodes(NamedTuple):
 class Rule(NamedTuple):
     """Nodes (τ, τ′) with weights, and the nodes of a token's ω and of a position's p.
 
-    `cyclic` serves the tokens of components with a directed cycle, `acyclic` all others.
-    The nodes (τ, τ′) are symmetric: `swapped` gives for each the place of (τ′, τ). Where `lattice`
-    is positive, every τ and βω is a multiple of it.
+    `tokens[girth]` serves the components whose shortest directed cycle has 2 or at least 3 tokens,
+    `tokens[0]` those without one. The nodes (τ, τ′) are symmetric: `swapped` gives for each the
+    place of (τ′, τ). Where `lattice` is positive, every τ and βω is a multiple of it.
     """
 
     tau1: Float[np.ndarray, "z"]
     tau2: Float[np.ndarray, "z"]
     weight: Float[np.ndarray, "z"]
     swapped: Int[np.ndarray, "z"]
-    acyclic: Nodes
-    cyclic: Nodes
+    tokens: dict[int, Nodes]
     position: Nodes
     lattice: float
 
@@ -68,20 +70,20 @@ def quadrature_rule(beta: float, gamma: float, length: int, accuracy: float) -> 
     """
     digits = np.log(1 / accuracy)
     together = (beta * gamma) ** 2 / (2 * length)
-    apart = gamma**2 / (1 + gamma**2) / (2 * length)
+    damped = gamma**2 / (1 + gamma**2) / (2 * length)
     tau = max(_frequency(together, np.pi / 2, digits + 3), (digits + 6) / np.pi)
     shared = _frequency(0.0, np.pi / beta, digits + 2)
-    omega = max(_frequency(apart, np.pi / beta, digits + 2), shared / 2)
+    apart = max(_frequency(damped, np.pi / beta, digits + 2), shared / 2)
+    omega = {0: apart, 3: max(0.75 * shared, apart), 2: shared}
     p = max(_frequency(0.0, np.pi, digits + 2), 2 * tau)
     position = normal_nodes(p * beta * gamma, beta * gamma, digits)
     step = 2 * np.pi / tau
     bent = bool(beta * np.sqrt(1 + gamma**2) < _LATTICE_SPREAD)
-    if bent:
-        acyclic, cyclic = (normal_nodes(some, beta, digits) for some in (omega, shared))
-    else:
-        acyclic, cyclic = (_lattice_nodes(some, beta, step, digits) for some in (omega, shared))
+    lattice = 0.0 if bent else step / _LATTICE_REFINEMENT
+    nodes = normal_nodes if bent else functools.partial(_lattice_nodes, lattice)
+    tokens = {girth: nodes(frequency, beta, digits) for girth, frequency in omega.items()}
     gumbel = _gumbel_nodes(beta, gamma, step, digits, bent)
-    return Rule(*gumbel, acyclic, cyclic, position, 0.0 if bent else step)
+    return Rule(*gumbel, tokens, position, lattice)
 
 
 def _frequency(quadratic: float, linear: float, exponent: float) -> float:
@@ -108,8 +110,8 @@ def normal_nodes(frequency: float, scale: float, digits: float) -> Nodes:
     return Nodes(node, weight / weight.sum())
 
 
-def _lattice_nodes(frequency: float, beta: float, step: float, digits: float) -> Nodes:
-    """A uniform grid whose βω are multiples of the step of τ."""
+def _lattice_nodes(step: float, frequency: float, beta: float, digits: float) -> Nodes:
+    """A uniform grid whose βω are multiples of `step`."""
     largest = min(2 * np.pi / frequency, _GAUSSIAN_STEP * np.sqrt(25 / digits))
     spacing = max(1, int(beta * largest / step)) * step / beta
     half = int(np.ceil((np.sqrt(2 * digits) + 0.2) / spacing))
