@@ -1,4 +1,4 @@
-"""Eigenvalues of N enclosed in ball arithmetic: rounding is accounted for by the arithmetic itself."""
+"""Eigenvalues of N enclosed in ball arithmetic, which accounts for rounding by itself."""
 
 from typing import Any, NamedTuple
 

@@ -90,7 +90,8 @@ class Preconditioner(NamedTuple):
     def _restrict(self, tables: Tables) -> Float[Array, "e c"]:
         """Wᵀ θ, with W the indicators of a column of the first two tables."""
         pairs = zip(self.held, tables[: len(self.held)], strict=True)
-        return jnp.concatenate([jnp.einsum("m,smc->sc", *pair) for pair in pairs])
+        # A sum of products, which XLA adds in trees; its contractions add one by one.
+        return jnp.concatenate([jnp.sum(held[:, None] * table, axis=1) for held, table in pairs])
 
     def _restrict_image(self, tables: Tables) -> Float[Array, "e c"]:
         """Wᵀ (I + Vᵀ D⁻¹ V) θ without touching a sample: V W is constant on each template."""
