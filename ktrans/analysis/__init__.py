@@ -1,15 +1,32 @@
 """What a kernel does with a task: the template matrix, certificates, learning curves."""
 
 from ktrans.analysis.certificate import Certificate, verify
+from ktrans.analysis.collisions import BlockStructure, block_structure
+from ktrans.analysis.eigenlearning import (
+    corrected_learning_curve,
+    in_distribution_curve,
+    learnability,
+)
 from ktrans.analysis.learning_curve import Curve, learning_curve, samples_needed
+from ktrans.analysis.population import Spectrum, population_spectrum
+from ktrans.analysis.spectrum_curves import SpectrumCurves, spectrum_curves
 from ktrans.analysis.template_matrix import bounded_template_matrix, template_matrix
 
 __all__ = [
+    "BlockStructure",
     "Certificate",
     "Curve",
+    "Spectrum",
+    "SpectrumCurves",
+    "block_structure",
     "bounded_template_matrix",
+    "corrected_learning_curve",
+    "in_distribution_curve",
+    "learnability",
     "learning_curve",
+    "population_spectrum",
     "samples_needed",
+    "spectrum_curves",
     "template_matrix",
     "verify",
 ]

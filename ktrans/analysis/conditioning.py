@@ -183,8 +183,13 @@ def best_conditioned(task: object) -> BestConditioned:
         )
     start = np.array([*np.log([beta, gamma, b1]), b2])
     simplex = np.vstack([start, start + _SEARCH_STEP * np.eye(len(start))])
+
+    def objective(point: np.ndarray) -> float:
+        beta, gamma, b1 = np.exp(point[:3]).tolist()
+        return float(np.log(_condition(known, beta, gamma, b1, float(point[3]))))
+
     found = minimize(
-        lambda p: np.log(_condition(known, *np.exp(p[:3]).tolist(), float(p[3]))),
+        objective,
         start,
         method="Nelder-Mead",
         options={"maxfev": 40, "xatol": 1e-3, "fatol": 1e-3, "initial_simplex": simplex},

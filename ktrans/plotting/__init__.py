@@ -3,6 +3,7 @@
 from ktrans.plotting.curves import plot_error_against_diversity, plot_error_against_samples
 from ktrans.plotting.figures import error_figure, gram_figure, spectrum_figure
 from ktrans.plotting.gram import gram_norm, plot_gram, plot_template_matrix
+from ktrans.plotting.population import learning_curve_figure, population_figure
 from ktrans.plotting.spectra import plot_spectrum
 from ktrans.plotting.style import new_figure, paper_style
 
@@ -10,6 +11,7 @@ __all__ = [
     "error_figure",
     "gram_figure",
     "gram_norm",
+    "learning_curve_figure",
     "new_figure",
     "paper_style",
     "plot_error_against_diversity",
@@ -17,5 +19,6 @@ __all__ = [
     "plot_gram",
     "plot_spectrum",
     "plot_template_matrix",
+    "population_figure",
     "spectrum_figure",
 ]

@@ -70,3 +70,10 @@ def test_a_template_that_does_not_occur_is_named():
     data = kt.tasks.load("aba_abb", vocab_size=9).sample(50)
     with pytest.raises(ValueError, match="must hold each template; it has no sample of 'αββ'"):
         block_structure(KERNEL, data.subset(data.template_ids == 0))
+
+
+def test_too_many_wildcards_are_refused():
+    templates = {"αβγδεζηθ": 1.0, "ααβγδεζη": 2.0}
+    task = kt.TemplateTask.from_templates(templates, vocab_size=8)
+    with pytest.raises(ValueError, match="`dataset` has too many wildcards or collisions"):
+        block_structure(KERNEL, task.sample(100))

@@ -65,17 +65,18 @@ def test_it_predicts_the_error_on_unseen_symbols_where_samples_collide(n, seeds)
     assert abs(corrected - error) < WITHIN * error < abs(plain - error)
 
 
+# With four samples a token, counts of tokens are far from Gaussian: 6 % were measured there.
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kernel", "m", "seeds"), [(SHARP, 4096, 6), (DEFAULT, 1000, 6)], ids=["sharp", "default"]
+    ("kernel", "m", "within"), [(SHARP, 4096, WITHIN), (DEFAULT, 1000, 0.08)], ids=["1", "4"]
 )
-def test_it_holds_at_thousands_of_samples(kernel, m, seeds):
+def test_it_holds_at_thousands_of_samples(kernel, m, within):
     task = kt.tasks.load("aba_abb", vocab_size=m)
-    error, _ = measured(kernel, task, 4096, seeds)
+    error, stderr = measured(kernel, task, 4096, 6)
+    assert stderr < 0.01 * error
     corrected = kt.corrected_learning_curve(kernel, task, num_samples=[4096], ridge=1e-6).mse[0]
     plain = kt.learning_curve(kernel, task, num_samples=[4096], ridge=1e-6).mse[0]
-    # 5 % and what is left to chance by six training sets.
-    np.testing.assert_allclose(corrected, error, rtol=WITHIN + 0.01)
+    np.testing.assert_allclose(corrected, error, rtol=within)
     assert plain > 1.25 * error
 
 

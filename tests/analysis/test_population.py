@@ -6,6 +6,7 @@ import pytest
 
 import ktrans as kt
 from ktrans.analysis.population import mean_template_matrix, population_operator
+from ktrans.analysis.spectrum_curves import spectrum_curves
 from tests.analysis.strings import all_strings, dense_eigenvalues
 from tests.gram.small_kernel import SmallKernel
 
@@ -144,3 +145,10 @@ def test_other_kernels_and_tasks_are_refused():
         kt.population_spectrum(len, build("α", 3))
     with pytest.raises(TypeError, match="`task` must be a TemplateTask"):
         kt.population_spectrum(KERNEL, "aba_abb")
+
+
+def test_curves_need_a_vocabulary_in_which_every_representation_exists():
+    with pytest.raises(ValueError, match="none below twice the number of wildcards, 4; got"):
+        spectrum_curves(
+            KERNEL, build("αβα αββ", 9), vocab_sizes=[3, 9], num_samples=10, sampled_sizes=[]
+        )

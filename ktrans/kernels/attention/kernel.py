@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ktrans._numerics import is_traced
 from ktrans.kernels.attention.exact import cost, exact_values
-from ktrans.kernels.attention.limits import zero_beta_values
+from ktrans.kernels.attention.limits import infinite_beta_values, zero_beta_values
 from ktrans.kernels.attention.monte_carlo import estimate_attention
 from ktrans.kernels.attention.multigraph import PairGraph, pair_graph, pair_strings
 from ktrans.kernels.attention.quasi_monte_carlo import quasi_monte_carlo_values
@@ -45,7 +45,7 @@ class AttentionKernel(TokenSymmetricKernel):
     v_i = ω[y_i] + γ p_i; ω (one per token) and p (one per position) are standard normal.
 
     Args:
-        beta: Inverse temperature β ≥ 0.
+        beta: Inverse temperature β ≥ 0; `math.inf` for the race of argmaxes.
         gamma: Strength γ ≥ 0 of the positional embedding.
         rtol: Target for the error bound of a value, relative to 1 + γ²; from 1e-12 to 1e-3.
         method: "exact" (sum-product quadrature, certified), "quasi-monte-carlo" (estimated: the
@@ -70,10 +70,12 @@ class AttentionKernel(TokenSymmetricKernel):
     method: Method = "auto"
 
     def __check_init__(self) -> None:
-        for name in ("beta", "gamma"):
-            value = getattr(self, name)
-            if not (is_traced(value) or _is_size(value)):
-                raise ValueError(f"`{name}` must be a finite non-negative number; got {value!r}.")
+        if not (is_traced(self.beta) or _is_size(self.beta)):
+            raise ValueError(
+                f"`beta` must be a non-negative number, or math.inf; got {self.beta!r}."
+            )
+        if not (is_traced(self.gamma) or (_is_size(self.gamma) and math.isfinite(self.gamma))):
+            raise ValueError(f"`gamma` must be a finite non-negative number; got {self.gamma!r}.")
         low, high = _RTOL_RANGE
         if not low <= self.rtol <= high:
             raise ValueError(f"`rtol` must be between {low:g} and {high:g}; got {self.rtol!r}.")
@@ -86,6 +88,8 @@ class AttentionKernel(TokenSymmetricKernel):
         """K_attn(x_c, y_c) for each row, each isomorphism class evaluated once."""
         if not is_traced(self.beta) and self.beta == 0:
             return zero_beta_values(tokens1, tokens2, self.gamma)
+        if not is_traced(self.beta) and math.isinf(self.beta):
+            return infinite_beta_values(tokens1, tokens2, float(self.gamma))
         graphs = [pair_graph(x, y) for x, y in zip(tokens1.tolist(), tokens2.tolist(), strict=True)]
         distinct = list(dict.fromkeys(graphs))
         values = self._evaluate(distinct)
@@ -116,6 +120,8 @@ class AttentionKernel(TokenSymmetricKernel):
         """
         first, second = as_token_pair(tokens1, tokens2)
         draws = as_sample_count(num_samples)
+        if math.isinf(self.beta):
+            raise ValueError("`beta` must be finite for Monte Carlo; got inf, call the kernel.")
         return estimate_attention(first, second, self.beta, self.gamma, seed, draws)
 
     def _evaluate(self, graphs: list[PairGraph]) -> Bounded:
@@ -164,9 +170,8 @@ def _known_values(beta: float, gamma: float, rtol: float, method: str) -> dict[P
 
 
 def _is_size(value: object) -> bool:
-    """Whether the value is a finite non-negative number."""
+    """Whether the value is a non-negative number."""
     try:
-        number = float(value)  # pyright: ignore[reportArgumentType]
+        return not isinstance(value, (str, bool)) and float(value) >= 0  # pyright: ignore
     except (TypeError, ValueError):
         return False
-    return not isinstance(value, (str, bool)) and number >= 0 and math.isfinite(number)

@@ -1,0 +1,83 @@
+"""Population eigenvalues as curves in ρ, their limits, and eigenvalues of samples laid over.
+
+python -m experiments.spectrum_vs_diversity [--quick] [--out results/spectrum_vs_diversity]
+"""
+
+import argparse
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+import ktrans as kt
+from ktrans.analysis.report import versions
+from ktrans.analysis.spectrum_curves import SpectrumCurves, spectrum_curves
+from ktrans.cli.output import prepare_folder, write_figure, write_json
+from ktrans.plotting import paper_style, population_figure
+
+OUT = Path("results") / "spectrum_vs_diversity"
+
+
+@dataclass(frozen=True)
+class Config:
+    """αβα against αββ at vocabularies m from `smallest` to `largest`, ρ = m / 2."""
+
+    smallest: int
+    largest: int
+    points: int
+    num_samples: int
+    sampled_sizes: tuple[int, ...]
+    task: str = "aba_abb"
+    seed: int = 0
+    beta: float = 1.0
+    gamma: float = 0.7
+
+    @classmethod
+    def quick(cls) -> "Config":
+        """Seconds."""
+        return cls(4, 10**6, 13, num_samples=2000, sampled_sizes=(10, 100, 1000))
+
+    @classmethod
+    def paper(cls) -> "Config":
+        """Samples over more than three decades of ρ."""
+        sizes = (10, 30, 100, 300, 1000, 3000, 10**4, 3 * 10**4, 10**5)
+        return cls(4, 10**6, 40, num_samples=10**5, sampled_sizes=sizes)
+
+
+def compute(config: Config) -> SpectrumCurves:
+    """Exact population spectra and leading eigenvalues of samples."""
+    kernel = kt.TransformerKernel(
+        beta=config.beta, gamma=config.gamma, activation=kt.Cosine(b1=1.0, b2=0.5)
+    )
+    grid = np.geomspace(config.smallest, config.largest, config.points)
+    return spectrum_curves(
+        kernel,
+        kt.tasks.load(config.task),
+        vocab_sizes=sorted({round(m) for m in grid}),
+        num_samples=config.num_samples,
+        sampled_sizes=config.sampled_sizes,
+        seed=config.seed,
+        progress=lambda steps: tqdm(list(steps), desc="samples", leave=False),
+    )
+
+
+def main() -> None:
+    """Compute, write the result file and the figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--format", choices=("png", "pdf", "svg"), default="png")
+    arguments = parser.parse_args()
+    config = Config.quick() if arguments.quick else Config.paper()
+    folder, start = prepare_folder(arguments.out), time.perf_counter()
+    curves = compute(config)
+    record = {"configuration": asdict(config), "versions": versions(), **curves.to_dict()}
+    write_json(folder / "results.json", record | {"seconds": time.perf_counter() - start})
+    with paper_style():
+        write_figure(folder / f"spectrum.{arguments.format}", population_figure(curves))
+
+
+if __name__ == "__main__":
+    main()

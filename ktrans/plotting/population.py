@@ -1,0 +1,155 @@
+"""Population spectra against the diversity, and learning curves from them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ktrans.analysis.spectrum_curves import SpectrumCurves
+from ktrans.plotting.style import BLACK, CYCLE, GREY, MARKERS, TEXT_WIDTH, new_figure
+
+_STYLES = ("-", "--", ":", "-.")
+_FINE_TICKS, _COARSE_TICKS = (0.9, 1.0, 1.1, 1.2, 1.4, 1.6), (1.0, 2.0, 3.0, 5.0, 10.0)
+
+
+def population_figure(curves: SpectrumCurves) -> Figure:
+    """Eigenvalues against ρ at the left, and what share of the trace they carry at the right.
+
+    Args:
+        curves: From `spectrum_curves`.
+
+    Returns:
+        The figure.
+    """
+    figure = new_figure(TEXT_WIDTH, 3.3)
+    left, right = figure.subplots(1, 2)
+    plot_population(left, curves)
+    plot_power(right, curves)
+    handles, names = left.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4)
+    return figure
+
+
+def plot_population(axes: Axes, curves: SpectrumCurves) -> Axes:
+    """Population eigenvalues by representation, limits, and eigenvalues of samples.
+
+    Args:
+        axes: Where to draw.
+        curves: From `spectrum_curves`.
+
+    Returns:
+        The axes.
+    """
+    for i, label in enumerate(curves.labels):
+        values = curves.eigenvalues(label)
+        positive = np.where(values > 0, values, np.nan)
+        lines = axes.plot(curves.diversity, positive, color=_colour(i), ls=_style(i))
+        lines[0].set_label(_mathematics(label))
+    for j, limit in enumerate(curves.limit[curves.limit > 0]):
+        name = r"limit, $D^{1/2} N D^{1/2}$" if j == 0 else None
+        axes.axhline(limit, color=BLACK, lw=0.6, ls=(0, (1, 2)), label=name)
+    _plot_samples(axes, curves)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(r"sample diversity $\rho$")
+    axes.set_ylabel(r"eigenvalue")
+    return axes
+
+
+def plot_power(axes: Axes, curves: SpectrumCurves) -> Axes:
+    """Multiplicity times eigenvalue, as a share of the trace, for each representation."""
+    for i, label in enumerate(curves.labels):
+        axes.plot(curves.diversity, curves.power(label), color=_colour(i), ls=_style(i))
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(r"sample diversity $\rho$")
+    axes.set_ylabel("multiplicity × eigenvalue, share of trace")
+    return axes
+
+
+def learning_curve_figure(panels: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Measured errors on unseen symbols over both closed forms; below, what they miss.
+
+    Args:
+        panels: By title; each with `num_samples`, `measured`, `stderr`, `plain`, `corrected`, and
+            `grid`, `plain_curve`, `corrected_curve`.
+
+    Returns:
+        The figure.
+    """
+    figure = new_figure(TEXT_WIDTH, 3.6)
+    axes = figure.subplots(2, len(panels), squeeze=False, sharex="col", height_ratios=(2, 1))
+    for column, (title, panel) in zip(axes.T, panels.items(), strict=True):
+        _plot_errors(column[0], panel)
+        _plot_ratios(column[1], panel)
+        column[0].set_title(title)
+    axes[0, 0].set_ylabel("mean squared error\non unseen symbols")
+    axes[1, 0].set_ylabel("predicted /\nmeasured")
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _plot_samples(axes: Axes, curves: SpectrumCurves) -> None:
+    leading = len(curves.limit)
+    for j, column in enumerate(curves.sampled.T):
+        axes.plot(
+            curves.sampled_diversity, column, ls="none", mfc="white", zorder=3,
+            marker=MARKERS[0] if j < leading else MARKERS[2], ms=3.5 if j < leading else 2.5,
+            color=CYCLE[0] if j < leading else GREY,
+            label=_sample_name(j, leading, curves.num_samples),
+        )  # fmt: skip
+
+
+def _sample_name(j: int, leading: int, n: int) -> str | None:
+    if j == 0:
+        return rf"$\hat{{K}}/n$, $r$ leading, $n$ = {n}"
+    return r"$\hat{K}/n$, next ones" if j == leading else None
+
+
+def _plot_errors(axes: Axes, panel: Mapping[str, Any]) -> None:
+    axes.plot(
+        panel["grid"], panel["plain_curve"], color=CYCLE[1], ls="--", label="collisions neglected"
+    )
+    axes.plot(panel["grid"], panel["corrected_curve"], color=CYCLE[0], label="collisions counted")
+    axes.errorbar(
+        panel["num_samples"], panel["measured"], yerr=2 * np.asarray(panel["stderr"]),
+        color=BLACK, ls="none", marker="o", ms=3, capsize=2, elinewidth=0.8, zorder=3,
+        label="measured ± 2 standard errors",
+    )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+
+
+def _plot_ratios(axes: Axes, panel: Mapping[str, Any]) -> None:
+    measured = np.asarray(panel["measured"])
+    axes.axhspan(0.95, 1.05, color=GREY, alpha=0.25, lw=0)
+    for name, colour, marker in (("plain", CYCLE[1], "s"), ("corrected", CYCLE[0], "o")):
+        ratio = np.asarray(panel[name]) / measured
+        spread = 2 * np.asarray(panel["stderr"]) / measured * ratio
+        axes.errorbar(
+            panel["num_samples"], ratio, yerr=spread, color=colour, marker=marker, ms=3, lw=0.8,
+            capsize=2,
+        )  # fmt: skip
+    axes.set_yscale("log")
+    axes.set_ylim(0.85, max(1.2, 1.1 * float(np.max(np.asarray(panel["plain"]) / measured))))
+    top = axes.get_ylim()[1]
+    ticks = [tick for tick in (_FINE_TICKS if top < 2 else _COARSE_TICKS) if tick < top]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_yticks([], minor=True)
+    axes.set_xlabel(r"number of samples $n$")
+
+
+def _colour(i: int) -> str:
+    return CYCLE[i % len(CYCLE)]
+
+
+def _style(i: int) -> str:
+    return _STYLES[i // len(CYCLE) % len(_STYLES)]
+
+
+def _mathematics(label: str) -> str:
+    """ "(m-1,1)" with a true minus and in italics."""
+    return label if label == "trivial" else f"${label}$"

@@ -1,0 +1,20 @@
+import numpy as np
+
+from experiments.learning_curves import Config, compute
+from ktrans.cli.output import write_figure
+from ktrans.plotting import learning_curve_figure, paper_style
+
+
+def test_counting_collisions_brings_the_curve_to_the_measurement(tmp_path):
+    panels = compute(Config.quick())
+    (panel,) = panels.values()
+    measured, stderr = np.array(panel["measured"]), np.array(panel["stderr"])
+    assert (stderr < 0.02 * measured).all()
+    corrected, plain = (np.array(panel[name]) / measured for name in ("corrected", "plain"))
+    np.testing.assert_allclose(corrected, 1.0, atol=0.05)
+    # The closed form without collisions is off by more, and by more the more samples there are.
+    assert plain[-1] > plain[0] > corrected.max()
+    assert plain[-1] > 1.15
+    with paper_style():
+        path = write_figure(tmp_path / "curves.svg", learning_curve_figure(panels))
+    assert b"<svg" in path.read_bytes()
