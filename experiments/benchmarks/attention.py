@@ -38,7 +38,6 @@ PAGE = Path("docs/numerics.md")
 PICTURE = Path("docs/images/attention_benchmark.png")
 OUT = Path("results/benchmarks")
 
-BATCH = 1 << 17  # draws that the plain Monte Carlo makes at once
 ACCURACIES = (1e-4, 1e-8)  # what the plain Monte Carlo is asked for
 REFERENCE_RTOL = 1e-11
 
@@ -52,12 +51,17 @@ EXACT, QMC, OURS, PLAIN = (
 
 @dataclass(frozen=True)
 class Config:
-    """What each method is asked for; `tables` names the tables timed in fresh processes."""
+    """What each method is asked for.
+
+    `batch` is the number of draws that the plain Monte Carlo makes at once, `tables` names the
+    tables timed in fresh processes.
+    """
 
     rtols: tuple[float, ...]
     precisions: tuple[float, ...]
     draws: tuple[int, ...]
     plain_draws: tuple[int, ...]
+    batch: int
     num_seeds: int
     tables: tuple[str, ...]
     beta: float = 1.0
@@ -66,7 +70,7 @@ class Config:
     @classmethod
     def quick(cls) -> "Config":
         """Seconds, no processes."""
-        return cls((1e-4, 1e-8), (1e-4,), (1 << 12,), (1 << 12, 1 << 14), 4, ())
+        return cls((1e-4, 1e-8), (1e-4,), (1 << 12,), (1 << 12, 1 << 14), 1 << 12, 4, ())
 
     @classmethod
     def paper(cls) -> "Config":
@@ -76,6 +80,7 @@ class Config:
             precisions=(1e-4, 1e-5, 1e-6, 1e-7),
             draws=(1 << 14, 1 << 16, 1 << 18),
             plain_draws=(1 << 17, 1 << 19, 1 << 21),
+            batch=1 << 17,
             num_seeds=5,
             tables=tuple(TABLES),
         )
@@ -135,8 +140,8 @@ def template_pairs(config: Config) -> Pairs:
     """The pair classes that N of αβα against αββ takes: fresh pairs, and a string with itself."""
     fresh1, fresh2 = kt.tasks.load("aba_abb", vocab_size=10).fresh_strings()
     x, y = np.concatenate([fresh1, fresh1, fresh1]), np.concatenate([fresh2, fresh2[::-1], fresh1])
-    classes = {pair_graph(a, b): i for i, (a, b) in enumerate(zip(x.tolist(), y.tolist()))}  # noqa: B905
-    first = sorted(classes.values())
+    graphs = [pair_graph(a, b) for a, b in zip(x.tolist(), y.tolist(), strict=True)]
+    first = sorted(map(graphs.index, set(graphs)))
     kernel = kt.AttentionKernel(config.beta, config.gamma, REFERENCE_RTOL)
     return Pairs(x[first], y[first], kernel.evaluate_pairs(x[first], y[first]).value)
 
@@ -173,9 +178,9 @@ def plain_monte_carlo(config: Config, pairs: Pairs, draws: float, seed: int) -> 
     """The definition of K_attn, vmapped over draws, in JAX's own precision."""
     _, ids = np.unique(np.stack(pairs[:2]), return_inverse=True)
     x, y = ids.reshape(2, *pairs.tokens1.shape)
-    size, batch = (config.beta, config.gamma), min(BATCH, int(draws))
-    keys = jax.random.split(jax.random.key(seed), int(draws) // batch)
-    means = [plain_batch(key, x, y, *size, int(ids.max()) + 1, batch) for key in keys]
+    vocab_size, size = int(ids.max()) + 1, (config.beta, config.gamma)
+    keys = jax.random.split(jax.random.key(seed), int(draws) // config.batch)
+    means = [plain_batch(key, x, y, *size, vocab_size, config.batch) for key in keys]
     return np.mean([np.asarray(jax.block_until_ready(mean)) for mean in means], axis=0)
 
 
@@ -242,16 +247,20 @@ def table_strings(task: kt.TemplateTask) -> tuple[np.ndarray, np.ndarray]:
     fresh = int(task.template_codes.max()) + 1
     rows = []
     for i, first in enumerate(task.template_codes):
+        w1, names1 = max(0, -first.min()), fresh + np.arange(len(first))
         for second in task.template_codes[i:]:
-            w1, w2 = (int(-min(codes.min(), 0)) for codes in (first, second))
-            x = np.where(first < 0, fresh - 1 - first, first)
-            for matching in partial_matchings(w1, w2):
-                names = fresh + w1 + np.arange(w2 + 1)
+            for matching in partial_matchings(int(w1), max(0, -int(second.min()))):
+                names2 = names1 + w1
                 for a, b in matching:
-                    names[b] = fresh + a
-                rows.append((x, np.where(second < 0, names[np.minimum(-1 - second, w2)], second)))
+                    names2[b] = names1[a]
+                rows.append((_filled(first, names1), _filled(second, names2)))
     x, y = zip(*rows, strict=True)
     return np.array(x), np.array(y)
+
+
+def _filled(codes: np.ndarray, names: np.ndarray) -> np.ndarray:
+    """The template with a token for each wildcard: wildcard j has the code −1 − j."""
+    return np.where(codes < 0, names[np.maximum(-1 - codes, 0)], codes)
 
 
 def time_table(name: str) -> TableTime:

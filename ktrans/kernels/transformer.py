@@ -1,5 +1,6 @@
 """The transformer random-features kernel K_trans: a dual activation of K_attn."""
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ from jaxtyping import Int
 from numpy.typing import ArrayLike
 
 from ktrans.kernels._activation import Activation
-from ktrans.kernels.attention.kernel import AttentionKernel, Method
+from ktrans.kernels.attention.kernel import AttentionKernel
 from ktrans.kernels.attention.monte_carlo import estimate_transformer
 from ktrans.kernels.base import (
     Bounded,
@@ -44,8 +45,8 @@ class TransformerKernel(TokenSymmetricKernel):
     beta: Any
     gamma: Any
     activation: Any
-    rtol: float = 1e-10
-    method: Method = "auto"
+    rtol: Any = 1e-10
+    method: Any = "auto"
 
     def __check_init__(self) -> None:
         if not isinstance(self.activation, Activation):
@@ -59,6 +60,15 @@ class TransformerKernel(TokenSymmetricKernel):
     def attention(self) -> AttentionKernel:
         """K_attn at the same parameters."""
         return AttentionKernel(self.beta, self.gamma, self.rtol, self.method)
+
+    def pair_keys(
+        self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
+    ) -> list[Hashable]:
+        """The multigraphs of the three values of K_attn that a value is made from."""
+        keys = self.attention.pair_keys
+        own = zip(keys(tokens1, tokens1), keys(tokens2, tokens2), strict=True)
+        unordered = [tuple(sorted(pair, key=repr)) for pair in own]
+        return list(zip(unordered, keys(tokens1, tokens2), strict=True))
 
     def estimate(
         self,

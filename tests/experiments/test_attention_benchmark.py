@@ -75,9 +75,8 @@ def test_the_table_and_the_picture_show_every_method(result):
     (ax,) = picture(result).axes
     names = [label.get_text() for label in ax.get_legend().get_texts()]
     for method in (EXACT, QMC, OURS, PLAIN):
-        assert f"| {method} |" in text
+        assert text.count(f"| {method} |") == len(points(result, method)) > 0
         assert method in names
-    assert len(result.points) == text.count("draws |") + text.count("| 1e-0")
 
 
 def test_a_table_holds_every_pair_and_matching():

@@ -2,7 +2,8 @@
 
 import functools
 import math
-from typing import Any, Literal, NamedTuple
+from collections.abc import Hashable
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
@@ -22,7 +23,7 @@ from ktrans.kernels.base import (
     as_token_pair,
 )
 
-Method = Literal["auto", "exact", "quasi-monte-carlo"]
+METHODS = ("auto", "exact", "quasi-monte-carlo")
 
 _MAX_COST = 3e11  # multiplications for one class, about a minute on two cores
 _RTOL_RANGE = (1e-12, 1e-3)
@@ -66,8 +67,8 @@ class AttentionKernel(TokenSymmetricKernel):
 
     beta: Any
     gamma: Any
-    rtol: float = 1e-10
-    method: Method = "auto"
+    rtol: Any = 1e-10
+    method: Any = "auto"
 
     def __check_init__(self) -> None:
         if not (is_traced(self.beta) or _is_size(self.beta)):
@@ -77,10 +78,10 @@ class AttentionKernel(TokenSymmetricKernel):
         if not (is_traced(self.gamma) or (_is_size(self.gamma) and math.isfinite(self.gamma))):
             raise ValueError(f"`gamma` must be a finite non-negative number; got {self.gamma!r}.")
         low, high = _RTOL_RANGE
-        if not low <= self.rtol <= high:
+        if not (_is_size(self.rtol) and low <= self.rtol <= high):
             raise ValueError(f"`rtol` must be between {low:g} and {high:g}; got {self.rtol!r}.")
-        if self.method not in Method.__args__:
-            raise ValueError(f"`method` must be one of {Method.__args__}; got {self.method!r}.")
+        if self.method not in METHODS:
+            raise ValueError(f"`method` must be one of {METHODS}; got {self.method!r}.")
 
     def evaluate_pairs(
         self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
@@ -90,12 +91,21 @@ class AttentionKernel(TokenSymmetricKernel):
             return zero_beta_values(tokens1, tokens2, self.gamma)
         if not is_traced(self.beta) and math.isinf(self.beta):
             return infinite_beta_values(tokens1, tokens2, float(self.gamma))
-        graphs = [pair_graph(x, y) for x, y in zip(tokens1.tolist(), tokens2.tolist(), strict=True)]
+        graphs = _graphs(tokens1, tokens2)
         distinct = list(dict.fromkeys(graphs))
         values = self._evaluate(distinct)
         place = {graph: position for position, graph in enumerate(distinct)}
         index = np.array([place[graph] for graph in graphs], dtype=int)
         return Bounded(values.value[index], values.bound[index], values.certified)
+
+    def pair_keys(
+        self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
+    ) -> list[Hashable]:
+        """The multigraph of each row, up to isomorphism and reversal; at γ = 0 token counts."""
+        if not is_traced(self.gamma) and self.gamma == 0:
+            rows = zip(tokens1.tolist(), tokens2.tolist(), strict=True)
+            return [tuple(min(_counts(x, y), _counts(y, x))) for x, y in rows]
+        return list(_graphs(tokens1, tokens2))
 
     def estimate(
         self,
@@ -167,6 +177,15 @@ class AttentionKernel(TokenSymmetricKernel):
 def _known_values(beta: float, gamma: float, rtol: float, method: str) -> dict[PairGraph, Row]:
     """What is known at these settings, by class; the kernel fills it."""
     return {}
+
+
+def _graphs(tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]) -> list[PairGraph]:
+    return [pair_graph(x, y) for x, y in zip(tokens1.tolist(), tokens2.tolist(), strict=True)]
+
+
+def _counts(x: list[int], y: list[int]) -> list[tuple[int, int]]:
+    """How often each token stands in x and in y, without the tokens' names."""
+    return sorted((x.count(token), y.count(token)) for token in {*x, *y})
 
 
 def _is_size(value: object) -> bool:
