@@ -9,7 +9,7 @@ verify: $(STAMP)  ## certificate and figures for αβα against αββ, in resul
 	$(RUN)/ktrans verify aba_abb --out results/verify
 
 test: $(STAMP)  ## tests and doctests, without the slow ones
-	$(RUN)/python -m pytest -m "not slow"
+	$(RUN)/python -m pytest -n auto --maxprocesses 4 -m "not slow"
 
 test-all: $(STAMP)  ## every test
 	$(RUN)/python -m pytest

@@ -326,30 +326,35 @@ def _exact_seconds(result: Result, rtol: float) -> float:
 
 def picture(result: Result) -> Figure:
     """Error against seconds, and the plain Monte Carlo's line drawn on to 1e-8."""
-    figure = new_figure(0.72 * TEXT_WIDTH, 3.0)
+    figure = new_figure(0.75 * TEXT_WIDTH, 3.0)
     ax = figure.subplots()
     looks = {EXACT: (BLUE, "o"), QMC: (GREEN, "^"), OURS: (ORANGE, "s"), PLAIN: (GREY, "D")}
     for method, (colour, marker) in looks.items():
         points = [point for point in result.points if point.method == method]
         seconds, errors = [p.seconds for p in points], [p.error for p in points]
         ax.loglog(seconds, errors, color=colour, marker=marker, label=method)
-    goals = list(result.plain_seconds.items())
-    ax.loglog([s for _, s in goals], [a for a, _ in goals], color=GREY, linestyle=":", zorder=1)
+    accuracies, seconds = zip(*result.plain_seconds.items(), strict=False)
+    ax.loglog(seconds, accuracies, color=GREY, linestyle=":", zorder=1)
     ax.annotate(
-        f"1e-8: {goals[-1][1] / 86400 / 365.25:.2g} years"
-        if goals[-1][1] > 86400 * 365
-        else f"1e-8: {goals[-1][1] / 86400:.2g} days",
-        (goals[-1][1], goals[-1][0]),
+        f"fitted: {_duration(seconds[-1])}\nto an error of {accuracies[-1]:.0e}",
+        (seconds[-1], accuracies[-1]),
         textcoords="offset points",
-        xytext=(-4, 6),
+        xytext=(0, -8),
         ha="right",
+        va="top",
         color=GREY,
         fontsize=7,
     )
     ax.set_xlabel("seconds, compilation not counted")
-    ax.set_ylabel("error of $K_{attn}$")
+    ax.set_ylabel(r"largest error of $K_{\mathrm{attn}}$")
+    ax.minorticks_off()
     ax.legend()
     return figure
+
+
+def _duration(seconds: float) -> str:
+    years = seconds / (86400 * 365.25)
+    return f"{years:.2g} years" if years > 1 else f"{seconds / 86400:.2g} days"
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def gram_figure(grams: Sequence[OrderedGram]) -> Figure:
     below = any(norm(gram.matrix.min()) < 0 for gram in grams)
     extend = "both" if below else "max"
     bar = figure.colorbar(image, ax=axes, extend=extend, shrink=0.9, aspect=25, pad=0.015)
-    bar.set_label("kernel value (orange: above scale)")
+    bar.set_label("kernel (orange: above)")
     bar.formatter.set_useOffset(False)  # type: ignore[union-attr]
     return figure
 

@@ -169,7 +169,8 @@ def _chunks(
     beta: Scalar, gamma: Scalar, rule: Rule, omega: Float[np.ndarray, "values"], rank: int
 ) -> Iterator[Tables]:
     """What a position contributes, for successive chunks of (τ, τ′)."""
-    size = max(1, _CHUNK_ENTRIES // len(omega) ** rank)
+    whole = 1 << (len(rule.weight) - 1).bit_length()
+    size = max(1, min(_CHUNK_ENTRIES // len(omega) ** rank, whole))
     spare = -len(rule.weight) % size
     tau1, tau2 = (np.pad(tau, (0, spare)) for tau in (rule.tau1, rule.tau2))
     contribute = _contribution(beta, gamma, rule, omega)

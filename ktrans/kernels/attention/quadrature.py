@@ -121,8 +121,8 @@ def _lattice_nodes(step: float, frequency: float, beta: float, digits: float) ->
 
 
 def padded(nodes: Nodes, size: int) -> Nodes:
-    """The same rule with idle nodes added, so that rules share compiled code."""
-    spare = (0, size - len(nodes.node))
+    """The same rule with idle nodes up to a size, so that rules share compiled code."""
+    spare = (0, max(0, size - len(nodes.node)))
     return Nodes(np.pad(nodes.node, spare), np.pad(nodes.weight, spare))
 
 
