@@ -68,7 +68,7 @@ def test_task_files_are_refused_in_one_sentence(tmp_path, capsys, text, words):
         (["verify", "nowhere.toml"], "There is no task file 'nowhere.toml'"),
         (["verify", "aba_abb", "--ridge", "-1"], "`ridge` must be non-negative; got -1.0."),
         (["verify", "aba_abb", "--ridge", "nan"], "`ridge` must be finite; got nan."),
-        (["verify", "aba_abb", "--beta", "-1"], "`beta` must be a finite non-negative number"),
+        (["verify", "aba_abb", "--beta", "-1"], "`beta` must be a non-negative number"),
         (["verify", "aba_abb", "--gamma", "inf"], "`gamma` must be a finite non-negative number"),
         (["verify", "aba_abb", "--b1", "nan"], "`b1` must be finite"),
         (["verify", "aba_abb", "--vocab-size", "1"], "`vocab_size` must leave a token"),
