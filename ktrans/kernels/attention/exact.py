@@ -7,7 +7,7 @@ tokens whose edges are the positions; `sum_product` eliminates them one by one.
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -63,10 +63,10 @@ def exact_values(
     coarse = quadrature_rule(*size, string_length(graphs), accuracy)
     values = rule_values(graphs, beta, gamma, fine)
     if is_traced(values):
-        return Bounded(to_host(values), np.full(values.shape, np.nan))
+        return Bounded(values, np.full(values.shape, np.nan))
     check = rule_values(graphs, beta, gamma, _match(coarse, fine))
     floor = (1 + size[1] ** 2) * (_MARGIN * accuracy / _COARSENING + _ROUNDING)
-    return Bounded(to_host(values), to_host(jnp.abs(values - check) + floor))
+    return Bounded(values, np.abs(values - check) + floor)
 
 
 def cost(graphs: Sequence[PairGraph], beta: float, gamma: float, rtol: float) -> float:
@@ -87,19 +87,18 @@ def rule_values(
     beta: Scalar,
     gamma: Scalar,
     rule: Rule,
-) -> Float[Array, "graphs"]:
-    """K_attn of each class by one rule."""
+) -> Any:
+    """K_attn of each class by one rule, shape (number of graphs,)."""
     components = sorted({component.edges for graph in graphs for component in graph})
     integrals = _component_integrals(components, beta, gamma, rule)
     sums = dict(zip(components, integrals, strict=True))
-    weight, swapped = jnp.asarray(rule.weight), jnp.asarray(rule.swapped)
 
-    def value(graph: PairGraph) -> Float[Array, ""]:
+    def value(graph: PairGraph) -> Any:
         parts = [(sums[part.edges], part.reversed_) for part in graph]
-        turned = [Sums(*(s[swapped] for s in part)) if turn else part for part, turn in parts]
-        return weight @ _pair_sum(turned)
+        turned = [Sums(*(s[rule.swapped] for s in part)) if turn else part for part, turn in parts]
+        return rule.weight @ _pair_sum(turned)
 
-    return jnp.stack([value(graph) for graph in graphs])
+    return to_host(jnp.stack([value(graph) for graph in graphs]))
 
 
 def string_length(graphs: Sequence[PairGraph]) -> int:
@@ -107,7 +106,7 @@ def string_length(graphs: Sequence[PairGraph]) -> int:
     return max(sum(len(part.edges) for part in graph) for graph in graphs)
 
 
-def _pair_sum(parts: list["Sums"]) -> Float[Array, "z"]:
+def _pair_sum(parts: list["Sums"]) -> Any:
     """Both marks in one component, all others plain."""
     plain, pair = parts[0]
     for part in parts[1:]:
@@ -118,8 +117,8 @@ def _pair_sum(parts: list["Sums"]) -> Float[Array, "z"]:
 class Sums(NamedTuple):
     """A component's sums without marks and over all pairs of marks, for each (τ, τ′)."""
 
-    plain: Float[Array, "z"]
-    pair: Float[Array, "z"]
+    plain: Any
+    pair: Any
 
 
 def _component_integrals(
@@ -162,7 +161,8 @@ def _joins_nothing(rule: Rule) -> bool:
 
 
 def _joined(parts: Sequence[Sums], length: int) -> Sums:
-    return Sums(*(jnp.concatenate(some)[:length] for some in zip(*parts, strict=True)))
+    """The chunks put together; on the host, unless they are traced."""
+    return Sums(*(to_host(jnp.concatenate(some)[:length]) for some in zip(*parts, strict=True)))
 
 
 def _chunks(
