@@ -3,7 +3,6 @@
 python -m experiments.learning_curves [--quick] [--out results/learning_curves]
 """
 
-import argparse
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 import ktrans as kt
+from experiments._arguments import read_arguments
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.analysis.report import versions
 from ktrans.analysis.verification import Plan, measure
@@ -130,11 +130,7 @@ def _bar(steps: Iterable) -> Iterable:
 
 def main() -> None:
     """Compute, write the result file and the figure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--format", choices=("png", "pdf", "svg"), default="png")
-    arguments = parser.parse_args()
+    arguments = read_arguments(__doc__, OUT)
     config = Config.quick() if arguments.quick else Config.paper()
     folder, start = prepare_folder(arguments.out), time.perf_counter()
     panels = compute(config)

@@ -3,7 +3,6 @@
 python -m experiments.spectrum_vs_diversity [--quick] [--out results/spectrum_vs_diversity]
 """
 
-import argparse
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 import ktrans as kt
+from experiments._arguments import read_arguments
 from ktrans.analysis.report import versions
 from ktrans.analysis.spectrum_curves import SpectrumCurves, spectrum_curves
 from ktrans.cli.output import prepare_folder, write_figure, write_json
@@ -65,11 +65,7 @@ def compute(config: Config) -> SpectrumCurves:
 
 def main() -> None:
     """Compute, write the result file and the figure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--format", choices=("png", "pdf", "svg"), default="png")
-    arguments = parser.parse_args()
+    arguments = read_arguments(__doc__, OUT)
     config = Config.quick() if arguments.quick else Config.paper()
     folder, start = prepare_folder(arguments.out), time.perf_counter()
     curves = compute(config)

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 
 from ktrans.patterns.classes import as_tokens, equality_pattern, pair_classes
 
+STANDARD_ERRORS = 5  # what an estimate states as its bound
+
 
 class Bounded(NamedTuple):
     """A certified number: the truth is within `bound` of `value` (arrays of equal shape).

@@ -16,6 +16,7 @@ from ktrans.kernels.attention.monte_carlo import estimate_attention
 from ktrans.kernels.attention.multigraph import PairGraph, pair_graph, pair_strings
 from ktrans.kernels.attention.quasi_monte_carlo import quasi_monte_carlo_values
 from ktrans.kernels.base import (
+    STANDARD_ERRORS,
     Bounded,
     Estimate,
     TokenSymmetricKernel,
@@ -27,7 +28,6 @@ METHODS = ("auto", "exact", "quasi-monte-carlo")
 
 _MAX_COST = 3e11  # multiplications for one class, about a minute on two cores
 _RTOL_RANGE = (1e-12, 1e-3)
-_STANDARD_ERRORS = 5  # what an estimate states as its bound
 _REMEMBERED_SETTINGS = 64
 
 
@@ -162,9 +162,9 @@ class AttentionKernel(TokenSymmetricKernel):
         if not graphs:
             return {}
         x, y = (np.array(strings) for strings in zip(*map(pair_strings, graphs), strict=True))
-        precision = self.rtol * (1 + self.gamma**2) / _STANDARD_ERRORS
+        precision = self.rtol * (1 + self.gamma**2) / STANDARD_ERRORS
         found = quasi_monte_carlo_values(x, y, float(self.beta), float(self.gamma), precision)
-        pairs = zip(found.mean.tolist(), (_STANDARD_ERRORS * found.stderr).tolist(), strict=True)
+        pairs = zip(found.mean.tolist(), (STANDARD_ERRORS * found.stderr).tolist(), strict=True)
         return {graph: Row(*pair, False) for graph, pair in zip(graphs, pairs, strict=True)}
 
     def _is_exact(self, graph: PairGraph) -> bool:

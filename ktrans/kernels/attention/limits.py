@@ -14,12 +14,11 @@ from jaxtyping import Float, Int
 from scipy.stats import multivariate_normal
 
 from ktrans._numerics import in_float64, is_traced, to_host
-from ktrans.kernels.base import Bounded
+from ktrans.kernels.base import STANDARD_ERRORS, Bounded
 
 _ROUNDING = 1e-15
 _REPEATS = 8  # independent estimates of an orthant probability, for its standard error
 _POINTS = 4000  # for each dimension of an orthant
-_STANDARD_ERRORS = 5
 
 
 @in_float64
@@ -45,7 +44,7 @@ def infinite_beta_values(
     rows = [_argmax_race(x, y, gamma) for x, y in zip(tokens1, tokens2, strict=True)]
     repeats = np.array(rows)
     stderr = repeats.std(axis=1, ddof=1) / np.sqrt(_REPEATS)
-    bound = _STANDARD_ERRORS * stderr + _ROUNDING
+    bound = STANDARD_ERRORS * stderr + _ROUNDING
     return Bounded(repeats.mean(axis=1), bound, certified=False)
 
 
