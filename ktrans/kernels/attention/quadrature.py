@@ -16,8 +16,10 @@ variable that sees it, by its characteristic function. Hence
   costs little here: p is summed out before tokens are joined.
 * To the left the integrand falls only like e^τ. τ = x − e^{−(x + X)} makes that double-exponential
   and leaves τ = x where the probability is; X ≈ 5.2 standard deviations of βu keeps the strip of
-  analyticity wide wherever the weight is not small. At large β there is little to gain by it, and
-  the grid stays uniform: then all of τ + βω falls on one lattice, which the tables can share.
+  analyticity wide wherever the weight is not small. Beyond the bend the p damp nothing any more:
+  what is left there, e^{−X + Var(βu)/2}, must make up for it, with e^{−πξ/2} of the strip. At large
+  β there is little to gain by a bend, and the grid stays uniform: then all of τ + βω falls on one
+  lattice, which the tables can share.
 
 Nothing here is trusted: the bound on a value comes from comparing two rules (see `exact`).
 """
@@ -131,7 +133,8 @@ def _gumbel_nodes(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(τ, τ′) on a square grid, without the pairs whose share is below the accuracy."""
     spread = beta * np.sqrt(1 + gamma**2)  # standard deviation of one logit
-    onset = 5.2 * spread * np.sqrt(digits / 25) + 1.5
+    undamped = digits + 2 + spread**2 / 2 - np.pi**2 / step
+    onset = max(5.2 * spread * np.sqrt(digits / 25) + 1.5, undamped)
     tail = np.log(max(digits + spread**2 / 2 - onset, 1.0)) + 0.5
     lower = -onset - tail if bent else -digits - _NEGLIGIBLE - spread**2
     upper = np.sqrt(2 * digits) * spread + np.log(digits + 3)
