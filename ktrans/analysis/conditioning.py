@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from tqdm import tqdm
 
+from ktrans._files import write_whole
 from ktrans._numerics import in_float64, is_traced
 from ktrans.analysis.certificate import enclosed_spectrum
 from ktrans.analysis.template_matrix import bounded_template_matrix, check_kernel, check_task
@@ -240,8 +241,5 @@ def _read(file: Path | None, signature: str, shape: tuple[int, ...]) -> np.ndarr
 
 
 def _write(file: Path | None, signature: str, found: np.ndarray) -> None:
-    if file is None:
-        return
-    temporary = file.with_suffix(".partial.npz")
-    np.savez(temporary, signature=signature, found=found)
-    os.replace(temporary, file)
+    if file is not None:
+        write_whole(file, lambda stream: np.savez(stream, signature=signature, found=found))

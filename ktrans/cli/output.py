@@ -1,13 +1,13 @@
-"""Files that are either whole or not there."""
+"""What commands and experiments write: records and figures, each whole or not there."""
 
-import io
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+
+from ktrans._files import write_whole
 
 
 def prepare_folder(folder: Path) -> Path:
@@ -24,37 +24,13 @@ def prepare_folder(folder: Path) -> Path:
         raise OSError(error.errno, error.strerror, str(folder)) from None
 
 
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write to a temporary name beside `path`, then rename: a reader never sees half a file."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        # The name of the temporary file would tell the user nothing.
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    return path
-
-
 def write_json(path: Path, record: Any) -> Path:
     """Write a record as JSON, refusing what JSON has no words for (NaN, infinities)."""
     text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2)
-    return write_whole(path, text.encode() + b"\n")
+    return write_whole(path, lambda stream: stream.write(text.encode() + b"\n"))
 
 
 def write_figure(path: Path, figure: Figure) -> Path:
     """Write a figure in the format of the suffix."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix.lstrip("."))
-    return write_whole(path, buffer.getvalue())
-
-
-def _umask() -> int:
-    """The umask, which can only be read by setting it; temporary files ignore it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    kind = path.suffix.lstrip(".")
+    return write_whole(path, lambda stream: figure.savefig(stream, format=kind))

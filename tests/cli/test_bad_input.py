@@ -3,7 +3,7 @@ import os
 import pytest
 
 from ktrans.cli import main
-from ktrans.cli.output import write_whole
+from ktrans._files import write_whole
 
 HEAD = "[task]\nvocab_size = 20\n"
 
@@ -107,14 +107,14 @@ def test_a_read_only_folder_is_refused(tmp_path, capsys):
 
 
 def test_a_failed_write_leaves_the_old_file_whole(tmp_path, monkeypatch):
-    path = write_whole(tmp_path / "results.json", b"old")
+    path = write_whole(tmp_path / "results.json", lambda stream: stream.write(b"old"))
 
     def fail(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="No space left"):
-        write_whole(path, b"new")
+        write_whole(path, lambda stream: stream.write(b"new"))
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["results.json"]
 

@@ -1,0 +1,56 @@
+"""Configurations of networks and of training: frozen, checked, and plain enough for JSON."""
+
+import abc
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from jaxtyping import PRNGKeyArray
+
+from ktrans.tasks._checks import as_int, shown
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A frozen record of numbers and words."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields and the name of the class, as JSON has words for."""
+        return {"class": type(self).__name__, **asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig(Configuration, abc.ABC):
+    """The sizes of a network, and how to make one.
+
+    Args:
+        num_tokens: All token ids, unseen ones counted.
+        context_length: k, positions of a string, [CLS] counted.
+    """
+
+    num_tokens: Any
+    context_length: Any
+
+    @abc.abstractmethod
+    def build(self, key: PRNGKeyArray) -> Any:
+        """A network with random weights, which maps the tokens (k,) of a string to its outputs."""
+
+
+def check_sizes(configuration: object, *names: str) -> None:
+    """Raise unless the named fields are positive integers, or None where they may be left out."""
+    for name in names:
+        value = getattr(configuration, name)
+        if value is not None:
+            as_int(name, value, 1)
+
+
+def check_kind(name: str, value: object, kind: type) -> None:
+    """Raise unless the value is of the kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"`{name}` must be a {kind.__name__}; got {shown(value)}.")
+
+
+def check_word(name: str, value: object, words: tuple[str, ...]) -> None:
+    """Raise unless the value is one of the words."""
+    if value not in words:
+        listed = ", ".join(f'"{word}"' for word in words)
+        raise ValueError(f"`{name}` must be one of {listed}; got {shown(value)}.")
