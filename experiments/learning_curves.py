@@ -1,27 +1,34 @@
-"""Error on unseen symbols against n: measured, and in closed form without and with collisions.
+"""Errors against n and against training time: measured, and in closed form.
+
+Ridge regression and gradient flow on unseen symbols, without and with collisions counted, and ridge
+regression on strings of the training distribution.
 
 python -m experiments.learning_curves [--quick] [--out results/learning_curves]
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 import ktrans as kt
 from experiments._arguments import read_arguments
+from ktrans.analysis import in_distribution_curve
+from ktrans.analysis.cavity import cavity_learning_curve
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.analysis.report import versions
-from ktrans.analysis.verification import Plan, measure
+from ktrans.analysis.verification import fit_ridge
 from ktrans.cli.output import prepare_folder, write_figure, write_json
 from ktrans.plotting import learning_curve_figure, paper_style
 
 OUT = Path("results") / "learning_curves"
 _GRID_POINTS = 25
+_TEST_STRINGS = 2000
+_TEST_SEED = 10**6  # beyond the seeds of training sets
 
 
 @dataclass(frozen=True)
@@ -59,69 +66,135 @@ class Config:
     settings: tuple[Setting, ...]
     num_samples: tuple[int, ...]
     seeds: int
+    flow_num_samples: int
+    times: tuple[float, ...]
     ridge: float = 1e-6
     task: str = "aba_abb"
 
     @classmethod
     def quick(cls) -> "Config":
         """Seconds."""
-        return cls((COLLISIONS_MATTER,), num_samples=(256, 1024), seeds=6)
+        return cls((COLLISIONS_MATTER,), (256, 1024), 6, flow_num_samples=256, times=(3.0, 30.0))
 
     @classmethod
     def paper(cls) -> "Config":
         """Three settings up to 4096 samples."""
         settings = (PLAIN_IS_GOOD, COLLISIONS_MATTER, MORE_SAMPLES_THAN_TOKENS)
-        return cls(settings, num_samples=(64, 256, 1024, 4096), seeds=10)
+        times = tuple(np.geomspace(0.1, 1000.0, 9).tolist())
+        return cls(settings, (64, 256, 1024, 4096), 10, flow_num_samples=1024, times=times)
+
+
+class Point(NamedTuple):
+    """Where a closed form is asked for: `rule` holds the ridge or the time."""
+
+    task: kt.TemplateTask
+    n: float
+    rule: dict[str, float]
 
 
 def compute(config: Config) -> dict[str, dict[str, Any]]:
-    """For each setting, errors measured and predicted at `num_samples`, and curves between."""
+    """For each setting, errors measured and predicted, and curves between, in three parts."""
     return {each.title: _panel(each, config) for each in config.settings}
 
 
 def _panel(setting: Setting, config: Config) -> dict[str, Any]:
-    rows = [_measured(setting, config, n) for n in config.num_samples]
-    grid = np.geomspace(min(config.num_samples), max(config.num_samples), _GRID_POINTS)
-    plain, corrected = _predicted(setting, config, grid)
-    at_plain, at_corrected = _predicted(setting, config, np.array(config.num_samples, float))
+    unseen, seen = _measure_ridge(setting, config)
+    counts = np.array(config.num_samples, float)
+    grid = np.geomspace(counts[0], counts[-1], _GRID_POINTS)
+    common = {"x": counts.tolist(), "grid": grid.tolist()}
+    at, between = _ridge_points(setting, config, counts), _ridge_points(setting, config, grid)
+    ridge = {
+        "plain": _errors(kt.learning_curve, setting, at),
+        "corrected": _errors(kt.corrected_learning_curve, setting, at),
+        "cavity": _errors(cavity_learning_curve, setting, at),
+        "plain_curve": _errors(kt.learning_curve, setting, between),
+        "corrected_curve": _errors(kt.corrected_learning_curve, setting, between),
+    }
+    in_distribution = {
+        "corrected": _risks(setting, at),
+        "corrected_curve": _risks(setting, between),
+    }
     return {
-        "num_samples": list(config.num_samples),
-        "measured": [mean for mean, _ in rows],
-        "stderr": [stderr for _, stderr in rows],
-        "plain": at_plain,
-        "corrected": at_corrected,
-        "grid": grid.tolist(),
-        "plain_curve": plain,
-        "corrected_curve": corrected,
+        "ridge": common | _mean(unseen) | ridge,
+        "in_distribution": common | _mean(seen) | in_distribution,
+        "flow": _flow(setting, config),
     }
 
 
-def _measured(setting: Setting, config: Config, n: int) -> tuple[float, float]:
+def _measure_ridge(setting: Setting, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Errors on unseen symbols and on new strings of the training distribution, (n, seeds)."""
+    cells = [(n, seed) for n in config.num_samples for seed in range(config.seeds)]
+    errors = [_ridge_errors(setting, config, *cell) for cell in _bar(cells)]
+    table = np.array(errors).reshape(len(config.num_samples), config.seeds, 2)
+    return table[..., 0], table[..., 1]
+
+
+def _ridge_errors(setting: Setting, config: Config, n: int, seed: int) -> tuple[float, float]:
     task = _task(setting, config, n)
-    plan = Plan((n,), (), tuple(range(config.seeds)), config.ridge)
-    found = measure(task, {"kernel": setting.kernel}, plan, _bar)["kernel"]
-    return float(found.unseen[0]), float(found.unseen_stderr[0])
+    test = task.sample(_TEST_STRINGS, seed=_TEST_SEED + seed)
+    model = fit_ridge(setting.kernel, task.sample(n, seed=seed), config.ridge)
+    unseen = float(task.weights @ (model.predict_unseen() - task.labels) ** 2)
+    return unseen, float(np.mean((model.predict(test.tokens) - test.labels) ** 2))
 
 
-def _predicted(
-    setting: Setting, config: Config, counts: np.ndarray
-) -> tuple[list[float], list[float]]:
-    """The error without collisions, for which ρ does not matter, and with them."""
-    kernel, ridge = setting.kernel, config.ridge
-    task = _task(setting, config, 100)
-    plain = kt.learning_curve(kernel, task, num_samples=counts, ridge=ridge).mse
-    corrected = [_corrected(setting, config, n) for n in counts.tolist()]
-    return plain.tolist(), corrected
+def _flow(setting: Setting, config: Config) -> dict[str, Any]:
+    measured = [_flow_errors(setting, config, seed) for seed in _bar(range(config.seeds))]
+    grid = np.geomspace(config.times[0], config.times[-1], _GRID_POINTS).tolist()
+    at, between = (_flow_points(setting, config, times) for times in (config.times, grid))
+    return {
+        "num_samples": config.flow_num_samples,
+        "x": list(config.times),
+        "grid": grid,
+        **_mean(np.array(measured).T),
+        "plain": _errors(kt.learning_curve, setting, at),
+        "corrected": _errors(kt.corrected_learning_curve, setting, at),
+        "plain_curve": _errors(kt.learning_curve, setting, between),
+        "corrected_curve": _errors(kt.corrected_learning_curve, setting, between),
+    }
 
 
-def _corrected(setting: Setting, config: Config, n: float) -> float:
-    task = _task(setting, config, round(n))
-    curve = kt.corrected_learning_curve(setting.kernel, task, num_samples=[n], ridge=config.ridge)
-    return float(curve.mse[0])
+def _flow_errors(setting: Setting, config: Config, seed: int) -> np.ndarray:
+    """At each time."""
+    n = config.flow_num_samples
+    data = _task(setting, config, n).sample(n, seed=seed)
+    flow = kt.KernelGradientFlow(setting.kernel, max_time=max(config.times)).fit(data)
+    return (flow.predict_unseen(config.times) - data.task.labels) ** 2 @ data.task.weights
 
 
-def _task(setting: Setting, config: Config, n: int) -> kt.TemplateTask:
-    return with_vocabulary(kt.tasks.load(config.task), setting.vocab_size or n)
+def _ridge_points(setting: Setting, config: Config, counts: np.ndarray) -> list[Point]:
+    rule = {"ridge": config.ridge}
+    return [Point(_task(setting, config, n), n, rule) for n in counts.tolist()]
+
+
+def _flow_points(setting: Setting, config: Config, times: Iterable[float]) -> list[Point]:
+    n = config.flow_num_samples
+    return [Point(_task(setting, config, n), n, {"time": t}) for t in times]
+
+
+def _errors(
+    form: Callable[..., kt.Curve], setting: Setting, points: Iterable[Point]
+) -> list[float]:
+    """Mean squared errors on unseen symbols by one of the closed forms."""
+    kernel = setting.kernel
+    curves = [form(kernel, task, num_samples=[n], **rule) for task, n, rule in points]
+    return [float(curve.mse[0]) for curve in curves]
+
+
+def _risks(setting: Setting, points: Iterable[Point]) -> list[float]:
+    kernel = setting.kernel
+    curves = [
+        in_distribution_curve(kernel, task, num_samples=[n], **rule) for task, n, rule in points
+    ]
+    return [float(curve.risk[0]) for curve in curves]
+
+
+def _mean(errors: np.ndarray) -> dict[str, list[float]]:
+    stderr = errors.std(axis=1, ddof=1) / np.sqrt(errors.shape[1])
+    return {"measured": errors.mean(axis=1).tolist(), "stderr": stderr.tolist()}
+
+
+def _task(setting: Setting, config: Config, n: float) -> kt.TemplateTask:
+    return with_vocabulary(kt.tasks.load(config.task), setting.vocab_size or round(n))
 
 
 def _bar(steps: Iterable) -> Iterable:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ktrans.analysis.learning_curve import read_ridge, samples_needed, self_kernel
+from ktrans.analysis._arguments import read_ridge
+from ktrans.analysis.learning_curve import samples_needed, self_kernel
 from ktrans.analysis.structure import entry_pattern, is_singular_by_structure
 from ktrans.analysis.template_matrix import bounded_template_matrix, check_kernel, check_task
 from ktrans.kernels._custom import Custom

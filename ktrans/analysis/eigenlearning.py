@@ -1,19 +1,20 @@
 """Learning curves from the population spectrum: collisions counted, in and out of distribution."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
-from scipy.optimize import brentq
+from jaxtyping import Complex, Float
 
+from ktrans.analysis._arguments import read_counts, read_number, read_ridge
+from ktrans.analysis.effective_ridge import Modes, effective_ridges, read_modes
 from ktrans.analysis.learning_curve import (
     Curve,
+    Moments,
     Problem,
-    read_counts,
-    read_number,
+    least_samples,
+    make_curve,
     read_problem,
-    read_ridge,
 )
 from ktrans.analysis.population import (
     Operator,
@@ -22,18 +23,10 @@ from ktrans.analysis.population import (
     operator_spectrum,
     population_operator,
 )
+from ktrans.analysis.spectral_filters import Resolvents, read_filter
 
-# Kernel values are good to about this, relative to the mean diagonal: below it an eigenvalue of
-# order s, which is a combination of them divided by (m)_s, is zero.
-_VALUE_ROUNDING = 1e-12
-_SMALLEST_LOG = -600.0
-
-
-class Modes(NamedTuple):
-    """Eigenvalues that are not zero, with multiplicities as floating-point numbers."""
-
-    eigenvalues: Float[np.ndarray, "e"]
-    multiplicities: Float[np.ndarray, "e"]
+# Real for ridge regression; complex for gradient flow, whose poles come in conjugate pairs.
+Table = Float[np.ndarray, "j j"] | Complex[np.ndarray, "j j"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +90,9 @@ def learnability(spectrum: Spectrum, *, num_samples: object, ridge: object) -> L
         >>> round(learnability(spectrum, num_samples=50, ridge=0.0).total, 10)
         50.0
     """
-    modes, n, penalty = _modes(spectrum), read_number("num_samples", num_samples), read_ridge(ridge)
-    kappa = _effective_ridge(modes, n, penalty)
+    n, penalty = read_number("num_samples", num_samples), read_ridge(ridge)
+    modes = read_modes(spectrum)
+    kappa = float(effective_ridges(modes, n, np.array([penalty]))[0])
     learnt = modes.eigenvalues / (modes.eigenvalues + kappa)
     # n − Σ L² without its cancellation: what is missing from n is Σ L (1 − L) + λ / κ.
     spare = modes.multiplicities @ (learnt * (1 - learnt)) + penalty / kappa
@@ -112,29 +106,36 @@ def learnability(spectrum: Spectrum, *, num_samples: object, ridge: object) -> L
 
 
 def corrected_learning_curve(
-    kernel: object, task: object, *, num_samples: object, ridge: object
+    kernel: object, task: object, *, num_samples: object, ridge: object = None, time: object = None
 ) -> Curve:
-    """Kernel ridge regression on unseen symbols, collisions counted.
+    """Ridge regression or gradient flow on unseen symbols, collisions counted.
 
     f̂ on training strings is (T + κ)⁻¹ T f* with the population operator T and the effective ridge
-    κ(n). The target lies in the trivial representation, where T is B D (B the mean kernel value of
-    independent strings, D = diag(w)); an unseen string sees N in place of B, and nothing of all
-    other eigenfunctions, whose extension K φ / λ to it averages to zero. With M = D^½ B D^½,
+    κ(n, λ). The target lies in the trivial representation, where T is B D (B the mean kernel value
+    of independent strings, D = diag(w)); an unseen string sees N in place of B, and nothing of all
+    other eigenfunctions, whose extension K φ / λ to it averages to zero. So the overlap matrix of
+    the shift from training to unseen strings lives in the trivial representation alone. With
+    M = D^½ B D^½ and E the in-distribution error, label noise included,
 
-        f = N D^½ (M + κ)⁻¹ D^½ f*,    Var f_z = (E/n) ‖[N D^½ (M + κ)⁻¹]_z‖²,
+        f = N D^½ (M + κ)⁻¹ D^½ f*,    Var f_z = (E/n) ‖[N D^½ (M + κ)⁻¹]_z‖².
 
-    E the in-distribution error, label noise included. `learning_curve` is the limit ρ → ∞ of f.
+    Gradient flow is a sum of ridge regressions, (1 − e^{−tx})/x = Σ_j c_j / (x + λ_j) with complex
+    λ_j, for each of which κ and f are known, and for each two of which the covariance of errors is,
+    E = (Σ_i (1 − L_i)(1 − L′_i) v_i² + τ²) · n / (n − Σ_i L_i L′_i): f is a sum over λ_j and Var f
+    a double sum. `learning_curve` is the limit ρ → ∞.
 
     Args:
         kernel: A token-symmetric kernel.
         task: A task with numbers as labels and uniform substitution.
         num_samples: Numbers of samples n ≥ 0, a sequence.
-        ridge: λ ≥ 0, absolute.
+        ridge: λ ≥ 0, absolute; or
+        time: t > 0, in units of the learning rate, as in `KernelGradientFlow`.
 
     Returns:
         The curve, an approximation that takes eigenfunctions for Gaussian: measured errors were
-        within 2 % of it up to one sample a token, 6 % at four. `variance` is that of the prediction
-        over training sets, label noise and sampling together.
+        within 2 % of it up to one sample a token, and 6 % above it at four, where the number of
+        samples that hold a token is Poisson and not its mean, as `cavity_learning_curve` has it.
+        `variance` is over training sets, label noise and sampling together.
 
     Raises:
         TypeError, ValueError: as `learning_curve`, `population_spectrum` and `learnability`.
@@ -149,30 +150,60 @@ def corrected_learning_curve(
         >>> kernel = kt.TransformerKernel(beta=1.0, gamma=0.7, activation=kt.Cosine(b1=1.0, b2=0.5))
         >>> kt.corrected_learning_curve(kernel, task, num_samples=[0], ridge=0.1).mse
         array([1.])
+        >>> curve = kt.corrected_learning_curve(kernel, task, num_samples=[10, 1000], time=10.0)
+        >>> bool(curve.mse[0] > curve.mse[1])
+        True
     """
-    state = _read(kernel, task, ridge)
-    counts = read_counts(num_samples)
-    parts = [_unseen(state, n) for n in counts.tolist()]
-    shape = (len(counts), len(state.problem.labels))
-    predictions = np.array([mean for mean, _ in parts]).reshape(shape)
-    variance = np.array([spread for _, spread in parts]).reshape(shape)
-    errors = (predictions - state.problem.labels) ** 2 + variance
-    return Curve(counts, predictions, variance, errors @ state.problem.weights)
+    state, counts = _read(kernel, task, ridge, time), read_counts(num_samples)
+    return make_curve(state.problem, counts, (_unseen(state, n) for n in counts.tolist()))
+
+
+def corrected_samples_needed(
+    kernel: object, task: object, *, mse: object, ridge: object = None, time: object = None
+) -> float:
+    """The least n at which `corrected_learning_curve` is down to `mse`, at the task's own ρ.
+
+    Args:
+        kernel: A token-symmetric kernel.
+        task: A task with numbers as labels and uniform substitution.
+        mse: The mean squared error wanted, positive.
+        ridge: λ ≥ 0, absolute; or
+        time: t > 0.
+
+    Returns:
+        n ≥ 0, a real number found by bisection; infinite where no number of samples up to 10¹² is
+        enough. An approximation as good as the curve.
+
+    Raises:
+        TypeError, ValueError: as `corrected_learning_curve`, or if `mse` is not positive; at zero
+            ridge also if as many samples as the kernel has eigenfunctions are not enough.
+
+    Example:
+        >>> import ktrans as kt
+        >>> task = kt.tasks.load("same_different", vocab_size=20)
+        >>> kernel = kt.TransformerKernel(beta=1.0, gamma=0.7, activation=kt.Cosine(b1=1.0, b2=0.5))
+        >>> corrected_samples_needed(kernel, task, mse=2.0, ridge=0.1)
+        0.0
+    """
+    state = _read(kernel, task, ridge, time)
+    return least_samples(state.problem, mse, lambda n: _unseen(state, n))
 
 
 def in_distribution_curve(
-    kernel: object, task: object, *, num_samples: object, ridge: object
+    kernel: object, task: object, *, num_samples: object, ridge: object = None, time: object = None
 ) -> InDistribution:
-    """Kernel ridge regression on strings of the training distribution.
+    """Ridge regression or gradient flow on strings of the training distribution.
 
-    risk = (κ² ‖(M + κ)⁻¹ D^½ f*‖² + τ²) · n / (n − Σ L_i²) − τ², τ² the label noise; the first
-    term is Σ_i (1 − L_i)² v_i² over the trivial representation, in which the target lies.
+    risk = E − τ², with E = (κ² ‖(M + κ)⁻¹ D^½ f*‖² + τ²) · n / (n − Σ L_i²) and τ² the label noise;
+    κ²‖…‖² is Σ_i (1 − L_i)² v_i² over the trivial representation, in which the target lies. For
+    gradient flow E is the double sum over λ_j and λ_k of `corrected_learning_curve`.
 
     Args:
         kernel: A token-symmetric kernel.
         task: A task with numbers as labels and uniform substitution.
         num_samples: Numbers of samples n > 0, a sequence.
-        ridge: λ ≥ 0, absolute.
+        ridge: λ ≥ 0, absolute; or
+        time: t > 0, in units of the learning rate, as in `KernelGradientFlow`.
 
     Returns:
         Risks and mean predictions, an approximation that takes eigenfunctions for Gaussian.
@@ -183,16 +214,15 @@ def in_distribution_curve(
     References:
         Simon et al., TMLR 2023.
     """
-    state = _read(kernel, task, ridge)
-    counts = read_counts(num_samples)
+    state, counts = _read(kernel, task, ridge, time), read_counts(num_samples)
     if (counts == 0).any():
         raise ValueError("`num_samples` must be positive; got 0.")
     risks, predictions = np.empty(len(counts)), np.empty((len(counts), len(state.target)))
+    weights = state.resolvents.weights
     for i, n in enumerate(counts.tolist()):
         solved = _solve(state, n)
-        risks[i] = solved.error - state.problem.noise
-        left = solved.kappa * solved.inverse @ state.target
-        predictions[i] = state.problem.labels - left / state.root
+        risks[i] = np.real(weights @ solved.errors @ weights) - state.problem.noise
+        predictions[i] = state.problem.labels - np.real(weights @ solved.missed) / state.root
     return InDistribution(counts, risks, predictions)
 
 
@@ -200,27 +230,27 @@ class _State(NamedTuple):
     """All that does not depend on n."""
 
     problem: Problem
-    spectrum: Spectrum
+    modes: Modes
     block: Float[np.ndarray, "r r"]
     root: Float[np.ndarray, "r"]
     target: Float[np.ndarray, "r"]
-    ridge: float
+    resolvents: Resolvents
 
 
 class _Solved(NamedTuple):
-    """κ, (M + κ)⁻¹ and the in-distribution error E with label noise."""
+    """(M + κ)⁻¹ and κ (M + κ)⁻¹ D^½ f* for each λ_j, and E(λ_j, λ_k)."""
 
-    kappa: float
-    inverse: Float[np.ndarray, "r r"]
-    error: float
+    inverses: Float[np.ndarray, "j r r"] | Complex[np.ndarray, "j r r"]
+    missed: Float[np.ndarray, "j r"] | Complex[np.ndarray, "j r"]
+    errors: Table
 
 
-def _read(kernel: object, task: object, ridge: object) -> _State:
-    penalty, problem = read_ridge(ridge), read_problem(kernel, task)
+def _read(kernel: object, task: object, ridge: object, time: object) -> _State:
+    resolvents, problem = read_filter(ridge, time).resolvents(), read_problem(kernel, task)
     operator = population_operator(kernel, task)
     root = np.sqrt(problem.weights)
-    block = _trivial_block(operator, root)
-    return _State(problem, operator_spectrum(operator), block, root, root * problem.labels, penalty)
+    modes, block = read_modes(operator_spectrum(operator)), _trivial_block(operator, root)
+    return _State(problem, modes, block, root, root * problem.labels, resolvents)
 
 
 def _trivial_block(operator: Operator, root: Float[np.ndarray, "r"]) -> Float[np.ndarray, "r r"]:
@@ -228,57 +258,22 @@ def _trivial_block(operator: Operator, root: Float[np.ndarray, "r"]) -> Float[np
 
 
 def _solve(state: _State, n: float) -> _Solved:
-    learnt = learnability(state.spectrum, num_samples=n, ridge=state.ridge)
-    kappa = learnt.effective_ridge
-    inverse = np.linalg.inv(state.block + kappa * np.eye(len(state.block)))
-    missed = float(np.sum((kappa * inverse @ state.target) ** 2))
-    return _Solved(kappa, inverse, (missed + state.problem.noise) * learnt.overfitting)
+    ridges = state.resolvents.ridges
+    kappa = effective_ridges(state.modes, n, ridges)
+    inverses = np.linalg.inv(state.block + kappa[:, None, None] * np.eye(len(state.block)))
+    missed = kappa[:, None] * (inverses @ state.target)
+    learnt = state.modes.eigenvalues / (state.modes.eigenvalues + kappa[:, None])
+    # n − Σ L L′ without its cancellation, as n is Σ L + λ / κ.
+    spare = (state.modes.multiplicities * learnt) @ (1 - learnt).T + (ridges / kappa)[:, None]
+    return _Solved(inverses, missed, (missed @ missed.T + state.problem.noise) * n / spare)
 
 
-def _unseen(state: _State, n: float) -> tuple[Float[np.ndarray, "r"], Float[np.ndarray, "r"]]:
+def _unseen(state: _State, n: float) -> Moments:
     """Mean and variance of the prediction on unseen symbols."""
+    weights, nothing = state.resolvents.weights, np.zeros(len(state.target))
     if n == 0:
-        return np.zeros(len(state.target)), np.zeros(len(state.target))
+        return Moments(nothing, nothing)
     solved = _solve(state, n)
-    reach = state.problem.template_matrix * state.root @ solved.inverse
-    return reach @ state.target, solved.error / n * np.sum(reach**2, axis=1)
-
-
-def _modes(spectrum: Spectrum) -> Modes:
-    strings = spectrum.vocab_size - np.arange(max(spectrum.orders) + 1.0)
-    falling = np.concatenate([[1.0], np.cumprod(strings)])[spectrum.orders]
-    zero = spectrum.eigenvalues * falling < _VALUE_ROUNDING * spectrum.trace
-    values = np.where(zero, 0.0, spectrum.eigenvalues)
-    return Modes(values, spectrum.multiplicities.astype(np.float64))
-
-
-def _effective_ridge(modes: Modes, n: float, ridge: float) -> float:
-    """The root κ > 0, by bisection-like search of its logarithm and two steps of Newton."""
-    values, counts = modes
-    number = float(counts[values > 0].sum())
-    if n <= 0 or (ridge == 0 and n >= number):
-        raise ValueError(
-            f"`num_samples` must be positive and, at zero ridge, below the number of "
-            f"eigenfunctions, {number:.15g}; got {n:.15g}."
-        )
-
-    def excess(log_kappa: float) -> float:
-        kappa = np.exp(log_kappa)
-        return float(counts @ (values / (values + kappa)) + ridge / kappa - n)
-
-    # Each term is at most its numerator over κ.
-    largest = np.log((counts @ values + ridge) / n)
-    # SciPy's annotation leaves open what is returned.
-    root: Any = brentq(excess, _SMALLEST_LOG, largest + 1e-9, xtol=1e-14)
-    return _polish(float(np.exp(root)), modes, n, ridge)
-
-
-def _polish(kappa: float, modes: Modes, n: float, ridge: float) -> float:
-    """Newton in κ itself, whose relative rounding is less than that of its logarithm."""
-    values, counts = modes
-    for _ in range(2):
-        learnt = values / (values + kappa)
-        excess = counts @ learnt + ridge / kappa - n
-        slope = counts @ (learnt * (1 - learnt)) + ridge / kappa
-        kappa *= float(1 + excess / slope)
-    return kappa
+    reach = weights[:, None, None] * (state.problem.template_matrix * state.root @ solved.inverses)
+    mean = (reach @ state.target).sum(axis=0).real
+    return Moments(mean, np.einsum("jza,jk,kza->z", reach, solved.errors / n, reach).real)

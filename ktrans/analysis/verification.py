@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from ktrans.analysis._arguments import read_ridge
 from ktrans.analysis.diversity import with_vocabulary
-from ktrans.analysis.learning_curve import learning_curve, read_ridge
+from ktrans.analysis.learning_curve import learning_curve
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.solvers.ridge import KernelRidge
 from ktrans.tasks import Dataset, TemplateTask
@@ -135,14 +136,14 @@ def _errors(cell: Cell, seed: int, kernels: Kernels, ridge: float) -> list[list[
     """Unseen error, training error and residual, for each kernel on one training set."""
     task, n = cell
     data = task.sample(n, seed=seed)
-    models = (_fit(kernel, data, ridge) for kernel in kernels.values())
+    models = (fit_ridge(kernel, data, ridge) for kernel in kernels.values())
     return [
         [_unseen_error(model, task), _training_error(model, data), model.solution.residual_norm]
         for model in models
     ]
 
 
-def _fit(kernel: TokenSymmetricKernel, data: Dataset, ridge: float) -> KernelRidge:
+def fit_ridge(kernel: TokenSymmetricKernel, data: Dataset, ridge: float) -> KernelRidge:
     """Plain conjugate gradients where they do: preconditioning is compiled for every size anew."""
     few = len(np.unique(data.tokens, axis=0)) <= _FACTORISED
     plain = KernelRidge(

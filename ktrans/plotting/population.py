@@ -70,25 +70,34 @@ def plot_power(axes: Axes, curves: SpectrumCurves) -> Axes:
 
 
 def learning_curve_figure(panels: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Measured errors on unseen symbols over both closed forms; below, what they miss.
+    """Ridge regression against n, what the closed forms miss of it, and gradient flow against time.
 
     Args:
-        panels: By title; each with `num_samples`, `measured`, `stderr`, `plain`, `corrected`, and
-            `grid`, `plain_curve`, `corrected_curve`.
+        panels: By title; each with `ridge`, `in_distribution` and `flow`. These have `x`,
+            `measured`, `stderr`, and closed forms `plain` and `corrected` at x, `plain_curve` and
+            `corrected_curve` on `grid`; `ridge` also `cavity` at x, `in_distribution` no plain one.
 
     Returns:
         The figure.
     """
-    figure = new_figure(TEXT_WIDTH, 3.6)
-    axes = figure.subplots(2, len(panels), squeeze=False, sharex="col", height_ratios=(2, 1))
+    figure = new_figure(TEXT_WIDTH, 5.4)
+    axes = figure.subplots(3, len(panels), squeeze=False, height_ratios=(2, 1, 2))
     for column, (title, panel) in zip(axes.T, panels.items(), strict=True):
-        _plot_errors(column[0], panel)
-        _plot_ratios(column[1], panel)
+        _plot_errors(column[0], panel["ridge"])
+        _plot_in_distribution(column[0], panel["in_distribution"])
+        _plot_ratios(column[1], panel["ridge"])
+        column[0].tick_params(labelbottom=False)
+        _plot_errors(column[2], panel["flow"])
+        column[2].set_xlabel(rf"training time $t$ ($n$ = {panel['flow']['num_samples']})")
         column[0].set_title(title)
-    axes[0, 0].set_ylabel("mean squared error\non unseen symbols")
+    axes[0, 0].set_ylabel("mean squared error,\nridge regression")
     axes[1, 0].set_ylabel("predicted /\nmeasured")
-    handles, names = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3)
+    axes[2, 0].set_ylabel("mean squared error,\ngradient flow")
+    (upper, upper_names), (lower, lower_names) = (
+        each.get_legend_handles_labels() for each in axes[:2, 0]
+    )
+    names = [*upper_names, *lower_names]
+    figure.legend([*upper, *lower], names, loc="outside lower center", ncols=3)
     return figure
 
 
@@ -111,28 +120,51 @@ def _sample_name(j: int, leading: int, n: int) -> str | None:
 
 def _plot_errors(axes: Axes, panel: Mapping[str, Any]) -> None:
     axes.plot(
-        panel["grid"], panel["plain_curve"], color=CYCLE[1], ls="--", label="collisions neglected"
-    )
-    axes.plot(panel["grid"], panel["corrected_curve"], color=CYCLE[0], label="collisions counted")
-    axes.errorbar(
-        panel["num_samples"], panel["measured"], yerr=2 * np.asarray(panel["stderr"]),
-        color=BLACK, ls="none", marker="o", ms=3, capsize=2, elinewidth=0.8, zorder=3,
-        label="measured ± 2 standard errors",
+        panel["grid"], panel["plain_curve"], color=CYCLE[1], ls="--",
+        label="unseen symbols, collisions neglected",
     )  # fmt: skip
+    axes.plot(
+        panel["grid"], panel["corrected_curve"], color=CYCLE[0],
+        label="unseen symbols, collisions counted",
+    )  # fmt: skip
+    _plot_measured(axes, panel, BLACK, "o", "unseen symbols, measured ± 2 s.e.")
     axes.set_xscale("log")
     axes.set_yscale("log")
+
+
+def _plot_in_distribution(axes: Axes, panel: Mapping[str, Any]) -> None:
+    axes.plot(
+        panel["grid"],
+        panel["corrected_curve"],
+        color=CYCLE[2],
+        ls=":",
+        label="training distribution, closed form",
+    )
+    _plot_measured(axes, panel, CYCLE[2], "^", "training distribution, measured")
+
+
+def _plot_measured(
+    axes: Axes, panel: Mapping[str, Any], colour: str, marker: str, label: str
+) -> None:
+    axes.errorbar(
+        panel["x"], panel["measured"], yerr=2 * np.asarray(panel["stderr"]), color=colour,
+        ls="none", marker=marker, ms=3, capsize=2, elinewidth=0.8, zorder=3, label=label,
+    )  # fmt: skip
 
 
 def _plot_ratios(axes: Axes, panel: Mapping[str, Any]) -> None:
     measured = np.asarray(panel["measured"])
     axes.axhspan(0.95, 1.05, color=GREY, alpha=0.25, lw=0)
-    for name, colour, marker in (("plain", CYCLE[1], "s"), ("corrected", CYCLE[0], "o")):
+    forms = (("plain", CYCLE[1], "s"), ("corrected", CYCLE[0], "o"), ("cavity", CYCLE[3], "D"))
+    for name, colour, marker in forms:
         ratio = np.asarray(panel[name]) / measured
         spread = 2 * np.asarray(panel["stderr"]) / measured * ratio
+        label = "unseen symbols, cavity method" if name == "cavity" else None
         axes.errorbar(
-            panel["num_samples"], ratio, yerr=spread, color=colour, marker=marker, ms=3, lw=0.8,
-            capsize=2,
+            panel["x"], ratio, yerr=spread, color=colour, marker=marker, ms=3, lw=0.8, capsize=2,
+            label=label,
         )  # fmt: skip
+    axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_ylim(0.85, max(1.2, 1.1 * float(np.max(np.asarray(panel["plain"]) / measured))))
     top = axes.get_ylim()[1]

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 import ktrans as kt
-from ktrans.analysis.eigenlearning import in_distribution_curve, learnability
+from ktrans.analysis.eigenlearning import (
+    corrected_samples_needed,
+    in_distribution_curve,
+    learnability,
+)
 from tests.analysis.strings import all_strings
 from tests.gram.small_kernel import SmallKernel
 
@@ -102,6 +106,63 @@ def test_the_risk_in_distribution_is_that_of_ridge_regression():
     ]
     curve = in_distribution_curve(KERNEL, task, num_samples=[60], ridge=1.0)
     np.testing.assert_allclose(curve.risk[0], np.mean(risks), rtol=0.1)
+
+
+def test_gradient_flow_has_the_moments_of_its_approximation():
+    task = kt.tasks.load("same_different", vocab_size=60, noise_std=0.5)
+    times = [0.03, 1.0]
+    flows = [
+        kt.KernelGradientFlow(KERNEL, method="dense").fit(task.sample(100, seed=seed))
+        for seed in range(200)
+    ]
+    found = np.array([flow.predict_unseen(times) for flow in flows])
+    for i, time in enumerate(times):
+        curve = kt.corrected_learning_curve(KERNEL, task, num_samples=[100], time=time)
+        # The variance of 200 draws is known to 10 %, two standard errors are 20 %.
+        np.testing.assert_allclose(curve.variance[0], found[:, i].var(axis=0), rtol=0.25)
+        np.testing.assert_allclose(curve.predictions[0], found[:, i].mean(axis=0), atol=0.04)
+
+
+def test_the_risk_of_gradient_flow_in_distribution():
+    task = kt.tasks.load("aba_abb", vocab_size=30)
+    strings, weights = all_strings(task)
+    labels = np.repeat(task.labels, len(strings) // 2)
+    flows = (
+        kt.KernelGradientFlow(KERNEL, method="dense").fit(task.sample(60, seed=seed))
+        for seed in range(20)
+    )
+    risks = [(flow.predict(strings, [0.1, 1.0]) - labels) ** 2 @ weights for flow in flows]
+    for time, risk in zip((0.1, 1.0), np.mean(risks, axis=0), strict=True):
+        curve = in_distribution_curve(KERNEL, task, num_samples=[60], time=time)
+        np.testing.assert_allclose(curve.risk[0], risk, rtol=0.1)
+
+
+@pytest.mark.parametrize("curve", [kt.corrected_learning_curve, in_distribution_curve])
+def test_long_training_is_regression_without_ridge(curve):
+    task = kt.tasks.load("aba_abb", vocab_size=1000, noise_std=0.3)
+    late = curve(KERNEL, task, num_samples=[50, 3000], time=1e9)
+    free = curve(KERNEL, task, num_samples=[50, 3000], ridge=0.0)
+    for name, values in vars(free).items():
+        np.testing.assert_allclose(getattr(late, name), values, rtol=1e-8, atol=0)  # 1 / time
+
+
+def test_corrected_gradient_flow_tends_to_the_closed_form_as_diversity_grows():
+    task = kt.tasks.load("aba_abb", vocab_size=10**7)
+    for time in (0.01, 1.0, 100.0):
+        plain = kt.learning_curve(KERNEL, task, num_samples=[10**3], time=time)
+        corrected = kt.corrected_learning_curve(KERNEL, task, num_samples=[10**3], time=time)
+        # At ρ → ∞ they differ by what the r trivial modes take of the n samples.
+        np.testing.assert_allclose(corrected.predictions, plain.predictions, rtol=2 / 10**3)
+
+
+def test_samples_needed_with_collisions_invert_the_corrected_curve():
+    task = kt.tasks.load("aba_abb", vocab_size=300)
+    for rule in ({"ridge": 0.1}, {"time": 5.0}):
+        n = corrected_samples_needed(KERNEL, task, mse=0.05, **rule)
+        curve = kt.corrected_learning_curve(KERNEL, task, num_samples=[n], **rule)
+        np.testing.assert_allclose(curve.mse, [0.05], rtol=1e-9)  # of the bisection
+    fewer = corrected_samples_needed(KERNEL, task, mse=0.05, ridge=0.1)
+    assert 0 < fewer < kt.samples_needed(KERNEL, task, mse=0.05, ridge=0.1)
 
 
 def test_too_many_samples_for_no_ridge_are_refused():

@@ -54,6 +54,39 @@ def test_label_noise_adds_the_variance_of_the_ridge_predictor():
     )
 
 
+def test_gradient_flow_without_collisions_follows_it_exactly():
+    labels = {"aαβα": 1.0, "aαββ": -2.0, "bααβ": 0.5}
+    task = kt.TemplateTask.from_templates(labels, vocab_size=10**7)
+    data = task.sample(60, seed=3)
+    kept = [np.flatnonzero(data.template_ids == z)[:8] for z in range(3)]
+    data = data.subset(np.concatenate(kept))
+    assert len(np.unique(data.substitutions)) == data.substitutions.size
+    flow = kt.KernelGradientFlow(KERNEL).fit(data)
+    for time in (0.01, 0.3, 10.0):
+        curve = learning_curve(KERNEL, task, num_samples=[24], time=time)
+        np.testing.assert_allclose(flow.predict_unseen([time]), curve.predictions, rtol=EXACT)
+
+
+def test_label_noise_adds_the_variance_of_gradient_flow():
+    noisy = kt.tasks.load("same_different", vocab_size=10**7, noise_std=0.5)
+    data = noisy.sample(41, seed=1)
+    data = data.subset(
+        np.concatenate([np.flatnonzero(data.template_ids == z)[:10] for z in (0, 1)])
+    )
+    # The predictor is linear in the labels: a column for each.
+    flow = kt.KernelGradientFlow(KERNEL).fit(data.tokens, np.eye(20))
+    rows = flow.predict(noisy.fresh_strings()[0], [0.3])[0]
+    found = learning_curve(KERNEL, noisy, num_samples=[20], time=0.3)
+    np.testing.assert_allclose(found.variance[0], 0.25 * np.sum(rows**2, axis=1), rtol=EXACT)
+
+
+def test_long_training_is_regression_without_ridge():
+    task = kt.tasks.load("aba_abb", vocab_size=10)
+    late = learning_curve(KERNEL, task, num_samples=[10, 1000], time=1e9)
+    free = learning_curve(KERNEL, task, num_samples=[10, 1000], ridge=0)
+    np.testing.assert_allclose(late.predictions, free.predictions, rtol=EXACT)
+
+
 def test_nothing_is_predicted_from_no_samples():
     curve = learning_curve(KERNEL, kt.tasks.load("aba_abb"), num_samples=[0], ridge=0.1)
     np.testing.assert_array_equal(curve.predictions, np.zeros((1, 2)))
@@ -84,6 +117,8 @@ def test_a_singular_template_matrix_never_gets_there():
         ({"ridge": -1.0}, ValueError, r"`ridge` must be non-negative; got -1\.0"),
         ({"ridge": "0.1"}, TypeError, "`ridge` must be a number; got '0.1'"),
         ({"ridge": np.nan}, ValueError, "`ridge` must be finite; got nan"),
+        ({"time": 1.0}, TypeError, "exactly one of `ridge` and `time`"),
+        ({"ridge": None, "time": -1.0}, ValueError, r"`time` must be positive; got -1\.0"),
         ({"num_samples": [-1]}, ValueError, "`num_samples` must be finite and non-negative"),
         ({"num_samples": 64}, TypeError, "`num_samples` must be a sequence of numbers; got 64"),
         ({"num_samples": ["a"]}, TypeError, "`num_samples` must be a sequence of numbers"),

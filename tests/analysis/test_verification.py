@@ -3,7 +3,8 @@ import pytest
 
 import ktrans as kt
 from ktrans.analysis.diversity import can_change_vocabulary, vocabulary_for, with_vocabulary
-from ktrans.analysis.spectrum import diversity_spectrum, top_eigenvalues
+from ktrans.analysis.eigenpairs import top_eigenpairs
+from ktrans.analysis.spectrum_curves import diversity_spectrum
 from ktrans.analysis.verification import Plan, measure
 from ktrans.gram.operator import GramOperator
 from ktrans.solvers.ridge import KernelRidge
@@ -51,7 +52,7 @@ def test_the_largest_eigenvalue_of_one_template_without_collisions_is_the_limit(
 def test_lanczos_agrees_with_the_dense_solver():
     operator = GramOperator(KERNEL, TASK.sample(1600, seed=0))
     dense = np.linalg.eigvalsh(operator.to_dense())[::-1][:4]
-    np.testing.assert_allclose(top_eigenvalues(operator, 4), dense, rtol=1e-5)
+    np.testing.assert_allclose(top_eigenpairs(operator, 4).values, dense, rtol=1e-5)
 
 
 def test_vocabularies_are_replaced_where_tokens_have_no_names():
