@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from ktrans.cli import main
 from ktrans._files import write_whole
+from ktrans.cli import main
 
 HEAD = "[task]\nvocab_size = 20\n"
 

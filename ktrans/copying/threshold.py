@@ -1,0 +1,38 @@
+"""How many training tokens it takes to copy unseen ones."""
+
+import math
+
+import numpy as np
+from jaxtyping import Float
+
+# Copying succeeds where the test loss is below this share of log m, the loss of equal logits.
+SUCCESS = 0.5
+
+
+def threshold(
+    counts: Float[np.ndarray, "n"], relative: Float[np.ndarray, "n"], level: float = SUCCESS
+) -> float:
+    """The least number of training tokens from which the relative test loss stays below a level.
+
+    Between the last count that fails and the next one the loss is taken as linear in log n.
+
+    Args:
+        counts: Numbers of training tokens n, ascending, positive, shape (n,).
+        relative: Test loss over log m at each.
+        level: Success is below it.
+
+    Returns:
+        The estimated threshold: the first count if all succeed, infinite if the last one fails.
+
+    Example:
+        >>> threshold(np.array([10.0, 40.0]), np.array([0.75, 0.25]))
+        20.0
+    """
+    failing = np.flatnonzero(relative >= level)
+    if len(failing) == 0:
+        return float(counts[0])
+    last = int(failing[-1])
+    if last == len(counts) - 1:
+        return math.inf
+    share = (relative[last] - level) / (relative[last] - relative[last + 1])
+    return float(counts[last] * (counts[last + 1] / counts[last]) ** share)
