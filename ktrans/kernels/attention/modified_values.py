@@ -1,0 +1,85 @@
+"""K^{qq′} of pairs of queries, from what is known or by the method that each takes."""
+
+import functools
+from collections.abc import Hashable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from ktrans.kernels.attention.kernel import Row
+from ktrans.kernels.attention.modified_exact import cost, exact_values
+from ktrans.kernels.attention.modified_pairs import (
+    QueryPair,
+    Setting,
+    deterministic_value,
+    query_key,
+)
+from ktrans.kernels.attention.modified_sampling import quasi_monte_carlo_values
+from ktrans.kernels.base import STANDARD_ERRORS, Bounded
+
+_MAX_COST = 2e10  # multiplications for one pair of queries, about a minute on two cores
+_REMEMBERED_SETTINGS = 256
+_ROUNDING = 1e-15
+
+Tokens = Int[np.ndarray, "c k"]
+
+
+class Evaluation(NamedTuple):
+    """What values are computed for and how: β, γ and a, the target for the bound, the method."""
+
+    setting: Setting
+    rtol: float
+    method: str
+
+    def values(self, rows: list[list[QueryPair]]) -> Bounded:
+        """K^{qq′} of pairs of queries in rows of equal length, of shape (rows, length).
+
+        Each class of pairs of queries is evaluated once, and remembered.
+        """
+        pairs = [pair for row in rows for pair in row]
+        keys = [query_key(pair, self.setting) for pair in pairs]
+        known = _known_values(self)
+        for key, pair in zip(keys, pairs, strict=True):
+            if key not in known:
+                known[key] = self._row(pair)
+        found = np.array([known[key][:2] for key in keys]).reshape(len(rows), -1, 2)
+        return Bounded(found[..., 0], found[..., 1], all(known[key].certified for key in keys))
+
+    def keys(self, row: list[QueryPair]) -> list[Hashable]:
+        """The class of each pair of queries."""
+        return [query_key(pair, self.setting) for pair in row]
+
+    def _row(self, pair: QueryPair) -> Row:
+        scale = 1 + self.setting.gamma**2
+        if self.setting.beta == 0:
+            return Row(deterministic_value(pair, self.setting), _ROUNDING * scale, True)
+        if self._is_exact(pair):
+            exact = exact_values([pair], self.setting, self.rtol)
+            return Row(float(exact.value[0]), float(exact.bound[0]), True)
+        precision = self.rtol * scale / STANDARD_ERRORS
+        some = quasi_monte_carlo_values([pair], self.setting, precision)
+        return Row(float(some.mean[0]), float(STANDARD_ERRORS * some.stderr[0]), False)
+
+    def _is_exact(self, pair: QueryPair) -> bool:
+        if self.method != "auto":
+            return self.method == "exact"
+        return cost(pair, self.setting, self.rtol) <= _MAX_COST
+
+
+def query_pairs(readout: str, tokens1: Tokens, tokens2: Tokens) -> list[list[QueryPair]]:
+    """The pairs of queries that a read-out needs, for each row."""
+    last = tokens1.shape[1] - 1
+    queries = {
+        "cls": [(last, last)],
+        "pooled": [(q, p) for q in range(last + 1) for p in range(last + 1)],
+        "per-position": [(q, q) for q in range(last + 1)],
+    }[readout]
+    strings = [list(map(tuple, tokens.tolist())) for tokens in (tokens1, tokens2)]
+    return [[QueryPair(x, y, *some) for some in queries] for x, y in zip(*strings, strict=True)]
+
+
+@functools.lru_cache(maxsize=_REMEMBERED_SETTINGS)
+def _known_values(evaluation: Evaluation) -> dict[Hashable, Row]:
+    """What is known of these settings, by class of pair of queries; `Evaluation` fills it."""
+    return {}
