@@ -1,6 +1,7 @@
 """Kernels of infinitely wide transformers on template tasks, with error bounds."""
 
-from ktrans import tasks
+from ktrans import copying, networks, tasks
+from ktrans.analysis.cavity import cavity_learning_curve
 from ktrans.analysis.certificate import Certificate, verify
 from ktrans.analysis.conditioning import (
     attention_map,
@@ -8,7 +9,12 @@ from ktrans.analysis.conditioning import (
     cosine_map,
     sigma_min,
 )
-from ktrans.analysis.eigenlearning import corrected_learning_curve
+from ktrans.analysis.eigenlearning import (
+    corrected_learning_curve,
+    corrected_samples_needed,
+    in_distribution_curve,
+    learnability,
+)
 from ktrans.analysis.enclosure import enclose_spectrum
 from ktrans.analysis.learning_curve import Curve, learning_curve, samples_needed
 from ktrans.analysis.population import population_spectrum
@@ -16,9 +22,14 @@ from ktrans.analysis.template_matrix import template_matrix
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.activations import GELU, Cosine, Custom, Erf, Identity, ReLU, Sine
 from ktrans.kernels.attention.kernel import AttentionKernel
+from ktrans.kernels.attention.modified import (
+    ModifiedAttentionKernel,
+    ModifiedTransformerKernel,
+)
 from ktrans.kernels.attention.separating_order import first_separating_order
 from ktrans.kernels.attention.series import attention_series
 from ktrans.kernels.attention.series_polynomial import attention_series_polynomial
+from ktrans.kernels.attention.tied import TiedAttentionKernel
 from ktrans.kernels.base import Bounded, Estimate, TokenSymmetricKernel
 from ktrans.kernels.mlp import MLPKernel
 from ktrans.kernels.transformer import TransformerKernel
@@ -47,21 +58,30 @@ __all__ = [
     "KernelRidge",
     "KernelRidgePath",
     "MLPKernel",
+    "ModifiedAttentionKernel",
+    "ModifiedTransformerKernel",
     "ReLU",
     "Sine",
     "Template",
     "TemplateTask",
+    "TiedAttentionKernel",
     "TokenSymmetricKernel",
     "TransformerKernel",
     "attention_map",
     "attention_series",
     "attention_series_polynomial",
     "best_conditioned",
+    "cavity_learning_curve",
+    "copying",
     "corrected_learning_curve",
+    "corrected_samples_needed",
     "cosine_map",
     "enclose_spectrum",
     "first_separating_order",
+    "in_distribution_curve",
+    "learnability",
     "learning_curve",
+    "networks",
     "population_spectrum",
     "samples_needed",
     "sigma_min",

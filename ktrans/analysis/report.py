@@ -13,7 +13,7 @@ from ktrans.analysis.blocks import OrderedGram, ordered_gram
 from ktrans.analysis.certificate import Certificate, as_plain, verify
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.analysis.learning_curve import learning_curve
-from ktrans.analysis.spectrum import DiversitySpectrum, diversity_spectrum
+from ktrans.analysis.spectrum_curves import DiversitySpectrum, diversity_spectrum
 from ktrans.analysis.verification import Kernels, Measurement, Plan, measure
 from ktrans.tasks import TemplateTask
 

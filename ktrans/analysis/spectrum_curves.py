@@ -1,19 +1,92 @@
-"""Population eigenvalues as curves in ρ, with those of samples and their limits."""
+"""Eigenvalues as curves in ρ: those of samples, those of the population, and their limits."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from ktrans.analysis.diversity import with_vocabulary
+from ktrans.analysis.eigenpairs import top_eigenpairs
+from ktrans.analysis.learning_curve import self_kernel
 from ktrans.analysis.population import Spectrum, operator_spectrum, population_operator
-from ktrans.analysis.spectrum import top_eigenvalues
 from ktrans.analysis.template_matrix import check_kernel, check_task, template_matrix
 from ktrans.gram.coefficients import PairValues
 from ktrans.gram.operator import GramOperator
+from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.tasks import TemplateTask
 
-_BESIDE = 2  # eigenvalues of the bulk, beside the r leading ones
+_SPARE_EIGENVALUES = 6  # of the bulk, beside the r leading ones
+_LAID_OVER = 2  # of the bulk, where population spectra are the picture
+
+
+@dataclass(frozen=True, eq=False)
+class DiversitySpectrum:
+    """Leading eigenvalues of K̂/n against ρ, with what they tend to.
+
+    Attributes:
+        diversity: ρ, shape (len,).
+        num_samples: n of every Gram matrix.
+        eigenvalues: Largest eigenvalues of K̂/n, descending, shape (len, e), to 1e-6 relative.
+        limit: Eigenvalues of D^½ N D^½ (D = template weights), n and ρ → ∞; shape (r,).
+        limit_at_n: Those of D^½ N D^½ + diag(σ)/n, ρ → ∞ at this n; shape (r,).
+    """
+
+    diversity: np.ndarray
+    num_samples: int
+    eigenvalues: np.ndarray
+    limit: np.ndarray
+    limit_at_n: np.ndarray
+
+
+def diversity_spectrum(
+    kernel: TokenSymmetricKernel,
+    task: TemplateTask,
+    *,
+    num_samples: int,
+    vocab_sizes: Sequence[int],
+    spare: int = _SPARE_EIGENVALUES,
+    seed: int = 0,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> DiversitySpectrum:
+    """Leading eigenvalues of K̂/n for several vocabularies.
+
+    K̂ = Z N Zᵀ + E: as ρ and n grow the r largest eigenvalues of K̂/n tend to those of D^½ N D^½,
+    and all others to zero. At finite n the self-kernel σ_z = K(x, x) − N_zz adds σ/n to each.
+
+    Args:
+        kernel: A token-symmetric kernel.
+        task: The task; its vocabulary is replaced.
+        num_samples: n.
+        vocab_sizes: Values of m.
+        spare: How many eigenvalues of the bulk to find beside the r leading ones.
+        seed: Of the samples.
+        progress: Wraps the loop over vocabularies, as tqdm does.
+
+    Returns:
+        Eigenvalues with their limits.
+
+    Raises:
+        ValueError: if the task's vocabulary cannot be replaced.
+
+    References:
+        Boix-Adserà et al., ICLR 2024 (arXiv 2310.09753), Figure 3 and the proof of the lemma.
+    """
+    tasks = [with_vocabulary(task, m) for m in vocab_sizes]
+    count, values = min(num_samples, task.num_templates + spare), PairValues(kernel)
+    rows = [
+        top_eigenpairs(
+            GramOperator(kernel, each.sample(num_samples, seed=seed), values=values), count
+        ).values
+        for each in progress(tasks)
+    ]
+    return DiversitySpectrum(
+        np.array([each.diversity for each in tasks]),
+        num_samples,
+        np.array(rows).reshape(-1, count) / num_samples,
+        *_limits(kernel, task, num_samples),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,27 +179,30 @@ def spectrum_curves(
             f"wildcards, {2 * known.max_wildcards}; got {list(vocab_sizes)}."
         )
     operator = population_operator(symmetric, known)
-    root = np.sqrt(known.weights)
-    limit = root[:, None] * template_matrix(symmetric, known) * root
-    values = PairValues(symmetric)
-    count = min(num_samples, known.num_templates + _BESIDE)
-    tasks = [with_vocabulary(known, m) for m in sampled_sizes]
-    rows = [
-        top_eigenvalues(
-            GramOperator(symmetric, each.sample(num_samples, seed=seed), values=values), count
-        )
-        for each in progress(tasks)
-    ]
+    samples = diversity_spectrum(
+        symmetric, known, num_samples=num_samples, vocab_sizes=sampled_sizes, spare=_LAID_OVER,
+        seed=seed, progress=progress,
+    )  # fmt: skip
     return SpectrumCurves(
         diversity=np.array([with_vocabulary(known, m).diversity for m in sizes]),
         spectra=tuple(operator_spectrum(operator._replace(vocab_size=m)) for m in sizes),
-        limit=np.linalg.eigvalsh(limit)[::-1],
+        limit=samples.limit,
         num_samples=num_samples,
-        sampled_diversity=np.array([each.diversity for each in tasks]),
-        sampled=np.array(rows).reshape(len(tasks), count) / num_samples,
+        sampled_diversity=samples.diversity,
+        sampled=samples.eigenvalues,
     )
 
 
 def _share(spectrum: Spectrum, mine: np.ndarray) -> float:
     carried = spectrum.eigenvalues * spectrum.multiplicities.astype(np.float64)
     return float(carried[mine].sum() / spectrum.trace)
+
+
+def _limits(
+    kernel: TokenSymmetricKernel, task: TemplateTask, n: int
+) -> tuple[Float[np.ndarray, "r"], Float[np.ndarray, "r"]]:
+    matrix = template_matrix(kernel, task)
+    root = np.sqrt(task.weights)
+    limit = root[:, None] * matrix * root
+    at_n = limit + np.diag(self_kernel(kernel, task, matrix)) / n
+    return np.linalg.eigvalsh(limit)[::-1], np.linalg.eigvalsh(at_n)[::-1]

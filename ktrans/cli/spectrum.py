@@ -11,22 +11,35 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ktrans.analysis.certificate import as_plain
-from ktrans.analysis.collisions import BlockStructure, block_structure
+from ktrans.analysis.alignment import target_alignment
+from ktrans.analysis.blocks import BlockStructure, block_structure
+from ktrans.analysis.collision_graph import CollisionClass, CollisionGraph
 from ktrans.analysis.diversity import can_change_vocabulary, vocabulary_for
+from ktrans.analysis.effective_dimension import (
+    effective_dimension,
+    population_effective_dimension,
+)
+from ktrans.analysis.eigenlearning import learnability
 from ktrans.analysis.population import Spectrum, population_spectrum
 from ktrans.analysis.report import versions
+from ktrans.analysis.spectral_density import SpectralDensity, spectral_density
 from ktrans.analysis.spectrum_curves import SpectrumCurves, spectrum_curves
 from ktrans.cli.options import TRANSFORMER, add_kernel, add_task, read_kernels, read_task
 from ktrans.cli.output import prepare_folder, write_figure, write_json
 from ktrans.cli.tables import columns
+from ktrans.gram.operator import GramOperator
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.plotting import paper_style, population_figure
-from ktrans.tasks import TemplateTask
+from ktrans.tasks import Dataset, TemplateTask
 
 DEFAULT_N, QUICK_N, LARGEST_N = 100_000, 2000, 10**6
 CURVE_RHO = (2.0, 1e6, 40)
 SAMPLED_RHO, QUICK_RHO = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0), (4.0, 64.0, 1024.0)
+
+PROBES, STEPS = 8, 30
+DENSITY_POINTS, DENSITY_WIDTH = 61, 0.2  # the width in ln λ
+RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
+SHOWN_ROWS, SHOWN_CLASSES, SHOWN_NUMBERS = 3, 4, 6  # of tables as text; the JSON has all
 
 
 def add_command(commands: Any) -> None:
@@ -55,12 +68,15 @@ def run(arguments: argparse.Namespace) -> int:
         prepare_folder(arguments.out)
     spectrum = population_spectrum(kernel, task)
     data = task.sample(n, seed=arguments.seed)
-    blocks = block_structure(kernel, data, progress=_bar("samples"))
+    operator = GramOperator(kernel, data)
+    blocks = block_structure(operator, data, progress=_bar("samples"))
     record = {
         "configuration": _configuration(arguments, task, n),
         "versions": versions(),
         "population": _population(spectrum),
-        "blocks": as_plain(vars(blocks)),
+        "blocks": blocks.to_dict(),
+        "density": _density(operator, spectrum, arguments.seed),
+        "target": _target(operator, data),
     }
     files = _write(arguments, record, kernel, task, n) if arguments.out is not None else []
     record |= {"files": list(map(str, files)), "seconds": time.perf_counter() - start}
@@ -95,6 +111,41 @@ def _population(spectrum: Spectrum) -> dict[str, Any]:
     }
 
 
+def _density(operator: GramOperator, spectrum: Spectrum, seed: int) -> dict[str, Any]:
+    """Cumulative shares of eigenvalues of K̂, and effective dimensions, with standard errors."""
+    density = spectral_density(
+        operator, num_probes=PROBES, num_steps=STEPS, seed=seed, progress=_bar("probes")
+    )
+    values = density.nodes.max() * np.geomspace(1e-8, 1.0, DENSITY_POINTS)
+    shares = density.cumulative(values, width=DENSITY_WIDTH)
+    return {
+        "eigenvalues": values.tolist(),
+        "share_below": shares.mean.tolist(),
+        "stderr": shares.stderr.tolist(),
+        "width": DENSITY_WIDTH,
+        "effective_dimension": [_dimension(density, spectrum, ridge) for ridge in RIDGES],
+    }
+
+
+def _dimension(density: SpectralDensity, spectrum: Spectrum, ridge: float) -> dict[str, float]:
+    """Of K̂; the bound n T of the population sets; and the mean that its eigenvalues predict."""
+    found, n = effective_dimension(density, ridge=ridge), density.num_samples
+    return {
+        "ridge": ridge,
+        "mean": float(found.mean),
+        "stderr": float(found.stderr),
+        "bound": population_effective_dimension(spectrum, num_samples=n, ridge=ridge),
+        "expected": learnability(spectrum, num_samples=n, ridge=ridge).total,
+    }
+
+
+def _target(operator: GramOperator, data: Dataset) -> dict[str, float] | None:
+    """The alignment of the kernel with the labels, where they are numbers that are not all zero."""
+    if isinstance(data.task.labels, tuple) or not data.labels.any():
+        return None
+    return {"alignment": target_alignment(operator, data.labels)}
+
+
 def _write(
     arguments: argparse.Namespace,
     record: dict[str, Any],
@@ -119,28 +170,41 @@ def _curves(
     sampled = QUICK_RHO if arguments.quick else SAMPLED_RHO
     sizes = {vocabulary_for(task, rho) for rho in np.geomspace(least, most, points).tolist()}
     return spectrum_curves(
-        kernel, task, vocab_sizes=sorted(sizes), num_samples=n, seed=arguments.seed,
+        kernel, task, vocab_sizes=sorted(sizes), num_samples=min(n, DEFAULT_N), seed=arguments.seed,
         sampled_sizes=[vocabulary_for(task, rho) for rho in sampled],
         progress=_bar("diversities"),
     )  # fmt: skip
 
 
 def _text(spectrum: Spectrum, blocks: BlockStructure, record: dict[str, Any]) -> str:
-    rows = [["representation", "multiplicity", "eigenvalue"]]
-    for label, count, value in zip(
-        spectrum.labels, spectrum.multiplicities, spectrum.eigenvalues, strict=True
-    ):
-        rows.append([label, f"{int(count)}", f"{value:.10e}"])
     lines = [
         f"All strings, m = {spectrum.vocab_size}; eigenvalues sum to {spectrum.trace:.10g}",
-        *columns(rows),
+        *columns(_spectrum_rows(spectrum)),
         "",
         f"{blocks.num_samples} samples, ρ = {blocks.diversity:g}",
-        *columns(_block_rows(blocks)),
+        *columns([*_block_rows(blocks), *_target_rows(record["target"])]),
+        "",
+        "Collisions: pairs of samples that share a substituted token",
+        *columns(_collision_rows(blocks.collisions)),
+        "",
+        f"Effective dimension tr K̂ (K̂ + λ)⁻¹, {PROBES} probes",
+        *columns(_dimension_rows(record["density"]["effective_dimension"])),
         *(f"wrote {path}" for path in record["files"]),
         f"{record['seconds']:.1f} s",
     ]
     return "\n".join(lines)
+
+
+def _spectrum_rows(spectrum: Spectrum) -> list[list[str]]:
+    """The largest eigenvalues of each representation; all of them are in the JSON."""
+    rows = [["representation", "multiplicity", "eigenvalue"]]
+    for label in dict.fromkeys(spectrum.labels):
+        mine = [i for i, each in enumerate(spectrum.labels) if each == label]
+        count = str(int(spectrum.multiplicities[mine[0]]))
+        rows += [[label, count, f"{spectrum.eigenvalues[i]:.10e}"] for i in mine[:SHOWN_ROWS]]
+        if len(mine) > SHOWN_ROWS:
+            rows.append(["", "", f"and {len(mine) - SHOWN_ROWS} more"])
+    return rows
 
 
 def _block_rows(blocks: BlockStructure) -> list[list[str]]:
@@ -153,8 +217,45 @@ def _block_rows(blocks: BlockStructure) -> list[list[str]]:
     ]
 
 
+def _target_rows(target: dict[str, float] | None) -> list[list[str]]:
+    return [] if target is None else [["kernel–target alignment", f"{target['alignment']:.6g}"]]
+
+
+def _collision_rows(graph: CollisionGraph) -> list[list[str]]:
+    rows = [
+        ["edges", f"{graph.num_edges}"],
+        ["degree: mean, largest", f"{graph.mean_degree:.4g}, {graph.max_degree}"],
+        ["components; largest", f"{graph.num_components}; {graph.largest_component} samples"],
+        ["‖E‖_F² on the diagonal", f"{graph.diagonal_share:.2%}"],
+    ]
+    rows += [[f"   {_class(each)}", _weight(each)] for each in graph.classes[:SHOWN_CLASSES]]
+    more = len(graph.classes) - SHOWN_CLASSES
+    return rows + ([["", f"and {more} more classes"]] if more > 0 else [])
+
+
+def _class(each: CollisionClass) -> str:
+    return " · ".join(each.templates) + ": " + ", ".join(f"{a}={b}" for a, b in each.matching)
+
+
+def _weight(each: CollisionClass) -> str:
+    kernel = f"K = {each.value:.6g} against N = {each.limit:.6g}"
+    return f"{each.share:.2%} of ‖E‖_F², {each.edges} edges, {kernel}"
+
+
+def _dimension_rows(dimensions: list[dict[str, float]]) -> list[list[str]]:
+    rows = [["λ", "of K̂", "expected from all strings", "bound"]]
+    for each in dimensions:
+        found = f"{each['mean']:.6g} ± {each['stderr']:.1g}"
+        others = (f"{each[name]:.6g}" for name in ("expected", "bound"))
+        rows.append([f"{each['ridge']:g}", found, *others])
+    return rows
+
+
 def _numbers(values: np.ndarray) -> str:
-    return " ".join(f"{value:.6g}" for value in values)
+    shown = " ".join(f"{value:.6g}" for value in values[:SHOWN_NUMBERS])
+    return shown + (
+        f" and {len(values) - SHOWN_NUMBERS} more" if len(values) > SHOWN_NUMBERS else ""
+    )
 
 
 def _bar(word: str) -> Any:

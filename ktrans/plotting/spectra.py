@@ -2,7 +2,7 @@
 
 from matplotlib.axes import Axes
 
-from ktrans.analysis.spectrum import DiversitySpectrum
+from ktrans.analysis.spectrum_curves import DiversitySpectrum
 from ktrans.plotting.style import CYCLE, GREY, MARKERS
 
 

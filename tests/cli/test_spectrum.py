@@ -18,6 +18,13 @@ def test_json_is_one_object_with_exact_multiplicities(capsys):
     # ρ = 500 000: nothing but the diagonal and single collisions is away from its limit.
     assert 0.999 < blocks["share_equal"] < 1 - 1 / 2001
     np.testing.assert_allclose(blocks["eigenvalues"][0], blocks["limits"][0], rtol=1e-3)
+    assert blocks["collisions"]["num_edges"] == sum(
+        each["edges"] for each in blocks["collisions"]["classes"]
+    )
+    assert np.all(np.diff(record["density"]["share_below"]) >= 0)
+    assert 0 < record["target"]["alignment"] < 1
+    for each in record["density"]["effective_dimension"]:
+        assert each["mean"] - 5 * each["stderr"] < each["bound"]
 
 
 def test_it_writes_its_data_and_a_figure(capsys, tmp_path):
@@ -27,6 +34,16 @@ def test_it_writes_its_data_and_a_figure(capsys, tmp_path):
     curves = json.loads((tmp_path / "spectrum.json").read_text())["curves"]
     assert len(curves["sampled"]) == len(curves["sampled_diversity"]) == 3
     assert (tmp_path / "spectrum.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_long_tables_are_cut_short(capsys):
+    assert main(["spectrum", "majority_4", "--quick", "--n", "300"]) == 0
+    text = capsys.readouterr().out
+    # Ten templates: ten eigenvalues of the trivial representation, and of N.
+    assert text.count("trivial") == 3 and "and 7 more" in text
+    assert "and 4 more" in text and "more classes" in text
+    assert max(map(len, text.splitlines())) < 130
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 import ktrans as kt
 from ktrans.analysis.blocks import ordered_gram
-from ktrans.analysis.spectrum import DiversitySpectrum, diversity_spectrum
+from ktrans.analysis.spectrum_curves import DiversitySpectrum, diversity_spectrum
 from ktrans.analysis.verification import Measurement
 from ktrans.plotting import (
     error_figure,

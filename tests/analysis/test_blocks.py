@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 import ktrans as kt
-from ktrans.analysis.blocks import ordered_gram
-from ktrans.analysis.collisions import block_structure, pair_means
+from ktrans.analysis.blocks import block_structure, ordered_gram
 from tests.gram.small_kernel import SmallKernel
 from tests.tolerances import ROUNDING
 
@@ -49,12 +48,6 @@ def test_everything_tends_to_its_limit_as_diversity_grows():
     assert np.all(np.diff(gaps) < 0)
 
 
-def test_pair_means_are_means_over_pairs():
-    data = kt.tasks.load("same_different", vocab_size=12).sample(150)
-    found = pair_means(kt.GramOperator(KERNEL, data), [lambda value, fresh: value**3])
-    np.testing.assert_allclose(found, [np.mean(np.asarray(KERNEL(data.tokens)) ** 3)], rtol=1e-11)
-
-
 def test_the_steps_are_named_for_a_progress_bar():
     seen: list[str] = []
 
@@ -63,7 +56,7 @@ def test_the_steps_are_named_for_a_progress_bar():
         return seen
 
     block_structure(KERNEL, kt.tasks.load("aba_abb", vocab_size=9).sample(50), progress=progress)
-    assert seen == ["entries", "norm of E", "eigenvalues"]
+    assert seen == ["collisions", "norm of E", "eigenvalues"]
 
 
 def test_a_template_that_does_not_occur_is_named():
@@ -77,3 +70,13 @@ def test_too_many_wildcards_are_refused():
     task = kt.TemplateTask.from_templates(templates, vocab_size=8)
     with pytest.raises(ValueError, match="`dataset` has too many wildcards or collisions"):
         block_structure(KERNEL, task.sample(100))
+
+
+def test_an_operator_serves_in_place_of_its_kernel():
+    data = kt.tasks.load("aba_abb", vocab_size=30).sample(100)
+    operator = kt.GramOperator(KERNEL, data)
+    found, again = block_structure(operator, data), block_structure(KERNEL, data)
+    np.testing.assert_array_equal(found.eigenvalues, again.eigenvalues)
+    assert found.to_dict() == again.to_dict()
+    with pytest.raises(ValueError, match="operator of the dataset's 50 samples; got one of 100"):
+        block_structure(operator, data.subset(slice(50)))
