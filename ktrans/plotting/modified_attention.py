@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MultipleLocator
 
 from ktrans.plotting.style import BLUE, GREEN, GREY, ORANGE, TEXT_WIDTH, new_figure
 
@@ -36,11 +37,11 @@ def modified_attention_figure(results: Mapping[str, Any]) -> Figure:
 
 
 def plot_sample_scale(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> Axes:
-    """n*(a) for each read-out and β, with the best a marked.
+    """n*(a) for each read-out and β, with the best a ≥ 0 marked.
 
     Args:
         axes: Where to draw.
-        rows: Each with `readout`, `beta`, `a`, `n_star` and `best`.
+        rows: Each with `readout`, `beta`, `a`, `n_star` and `best_positive`.
 
     Returns:
         The axes.
@@ -49,14 +50,15 @@ def plot_sample_scale(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> Axes:
     for row in rows:
         colour, style = _COLOURS[row["readout"]], _STYLES[betas.index(row["beta"])]
         axes.plot(row["a"], _numbers(row["n_star"]), color=colour, ls=style)
-        best = row["best"]
+        best = row["best_positive"]
         axes.plot(best["a"], best["n_star"], color=colour, marker="*", ms=7, mec="white", mew=0.5)
     for readout, colour in _COLOURS.items():
         axes.plot([], [], color=colour, label=_NAMES[readout])
     for beta, style in zip(betas, _STYLES, strict=False):
         axes.plot([], [], color=GREY, ls=style, label=rf"$\beta$ = {beta:g}")
-    axes.plot([], [], color=GREY, marker="*", ls="none", ms=7, label="best $a$")
+    axes.plot([], [], color=GREY, marker="*", ls="none", ms=7, label=r"best $a \geq 0$")
     axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MultipleLocator(2.0))
     axes.set_xlabel(r"$a$ in $W_K W_Q^\top + aI$")
     axes.set_ylabel("samples needed, $n^*$")
     _legend_below(axes)

@@ -3,9 +3,14 @@ import pytest
 
 from experiments.modified_attention import Config, compute
 from ktrans.cli.output import write_figure
+from ktrans.kernels.attention.modified import READOUTS
 from ktrans.plotting import paper_style
 from ktrans.plotting.modified_attention import modified_attention_figure
 from tests.tolerances import ROUNDING
+
+
+def row_of(results, readout):
+    return next(row for row in results["against_a"] if row["readout"] == readout)
 
 
 @pytest.mark.slow
@@ -22,18 +27,19 @@ def test_the_identity_saves_a_hundredfold_per_position_and_nothing_at_cls(tmp_pa
         # The closed form neglects fluctuations between training sets, some per cent here.
         assert (np.abs(measured / curve["predicted"] - 1) < 0.15 + 5 * stderr / measured).all()
         assert (stderr < 0.1 * measured).all()
-    # Only where a tells of the pattern by itself does N stay regular without randomness.
     # A read-out sees of the templates what its mean weights differ by.
-    distance = {row["readout"]: row["weight_distance"][1] for row in results["against_a"]}
+    distance = {name: row_of(results, name)["weight_distance"][1] for name in READOUTS}
     assert distance["cls"] < ROUNDING
     assert ROUNDING < 10 * distance["pooled"] < distance["per-position"]
+    # Only where a tells of the pattern by itself does N stay regular without randomness.
     limit = {
         row["readout"]: row["deterministic"]["sigma_min"]
         for row in results["against_beta"]
         if row["a"] == 1
     }
     assert limit["cls"] is None and limit["per-position"] > 10 * limit["pooled"] > 0
-    assert any("per-position read-out" in sentence for sentence in results["verdict"])
+    (reason,) = (some for some in results["verdict"] if some.startswith("Why, per-position"))
+    assert f"{row_of(results, 'per-position')['weight_distance'][1]:.2g} at a = 1" in reason
     with paper_style():
         path = write_figure(tmp_path / "modified.svg", modified_attention_figure(results))
     assert b"<svg" in path.read_bytes()

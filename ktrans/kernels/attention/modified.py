@@ -221,6 +221,7 @@ class ModifiedTransformerKernel(TokenSymmetricKernel):
         return estimate_modified(*strings, setting, self.activation, read, seed, draws)
 
 
+# From features with axes draw, query, string, feature to those that are read out.
 READ = {
     "cls": lambda features: features[:, -1:],
     "pooled": lambda features: features.mean(axis=1, keepdims=True),

@@ -103,6 +103,17 @@ def test_attention_agrees_with_draws_of_the_random_matrix(readout, beta, a):
     assert np.all(np.abs(estimate.mean - matrix.value) <= 5 * estimate.stderr + matrix.bound)
 
 
+@pytest.mark.parametrize("kernel", [attention("pooled"), transformer()], ids=type)
+def test_estimates_of_one_seed_are_equal_and_positive_semidefinite(kernel):
+    first, second, other = (
+        kernel.estimate(TOKENS, seed=seed, num_samples=300).mean for seed in (3, 3, 4)
+    )
+    assert np.array_equal(first, second) and not np.allclose(first, other, atol=1e-6)
+    assert np.linalg.eigvalsh(first).min() > -ROUNDING
+    with pytest.raises(ValueError, match="`num_samples` must be an integer of at least 2; got 1"):
+        kernel.estimate(TOKENS, num_samples=1)
+
+
 @every_readout
 def test_quasi_monte_carlo_agrees_and_says_that_it_is_an_estimate(readout):
     sampled = transformer(readout, method="quasi-monte-carlo", rtol=1e-3).bounded(TOKENS, OTHERS)
