@@ -1,14 +1,18 @@
 """Kernels of infinitely wide transformers on template tasks, with error bounds."""
 
 from ktrans import copying, networks, tasks
+from ktrans.analysis.alignment import population_power, target_alignment
+from ktrans.analysis.blocks import block_structure
 from ktrans.analysis.cavity import cavity_learning_curve
 from ktrans.analysis.certificate import Certificate, verify
+from ktrans.analysis.collision_graph import collision_graph
 from ktrans.analysis.conditioning import (
     attention_map,
     best_conditioned,
     cosine_map,
     sigma_min,
 )
+from ktrans.analysis.effective_dimension import effective_dimension, population_effective_dimension
 from ktrans.analysis.eigenlearning import (
     corrected_learning_curve,
     corrected_samples_needed,
@@ -18,6 +22,8 @@ from ktrans.analysis.eigenlearning import (
 from ktrans.analysis.enclosure import enclose_spectrum
 from ktrans.analysis.learning_curve import Curve, learning_curve, samples_needed
 from ktrans.analysis.population import population_spectrum
+from ktrans.analysis.rates import compare_with_theorem
+from ktrans.analysis.spectral_density import spectral_density
 from ktrans.analysis.template_matrix import template_matrix
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.activations import GELU, Cosine, Custom, Erf, Identity, ReLU, Sine
@@ -71,20 +77,28 @@ __all__ = [
     "attention_series",
     "attention_series_polynomial",
     "best_conditioned",
+    "block_structure",
     "cavity_learning_curve",
+    "collision_graph",
+    "compare_with_theorem",
     "copying",
     "corrected_learning_curve",
     "corrected_samples_needed",
     "cosine_map",
+    "effective_dimension",
     "enclose_spectrum",
     "first_separating_order",
     "in_distribution_curve",
     "learnability",
     "learning_curve",
     "networks",
+    "population_effective_dimension",
+    "population_power",
     "population_spectrum",
     "samples_needed",
     "sigma_min",
+    "spectral_density",
+    "target_alignment",
     "tasks",
     "template_matrix",
     "verify",
