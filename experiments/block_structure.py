@@ -3,27 +3,21 @@
 python -m experiments.block_structure [--quick] [--out results/block_structure]
 """
 
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-from tqdm import tqdm
+from matplotlib.figure import Figure
 
 import ktrans as kt
-from experiments._arguments import read_arguments
+from experiments._run import run_experiment
+from ktrans._numerics import as_plain
 from ktrans.analysis.blocks import BlockStructure, OrderedGram, block_structure, ordered_gram
-from ktrans.analysis.certificate import as_plain
 from ktrans.analysis.collision_geometry import GeometryMargins, geometry_margins
 from ktrans.analysis.diversity import vocabulary_for, with_vocabulary
-from ktrans.analysis.report import versions
-from ktrans.cli.output import prepare_folder, write_figure, write_json
+from ktrans.cli.output import progress_bar
 from ktrans.gram.coefficients import PairValues
-from ktrans.plotting import paper_style
 from ktrans.plotting.blocks import block_structure_figure
-
-OUT = Path("results") / "block_structure"
 
 
 @dataclass(frozen=True)
@@ -124,7 +118,7 @@ def compute(config: Config) -> Result:
         margins=geometry_margins(
             kernel, task, num_samples=config.geometry_samples,
             diversities=config.geometry_diversities, ridge=config.ridge,
-            seeds=config.geometry_seeds, progress=_bar("geometries"),
+            seeds=config.geometry_seeds, progress=progress_bar("geometries"),
         ),
         margin_without_collisions=float((closed.predictions[0] * task.labels).min()),
     )  # fmt: skip
@@ -138,7 +132,7 @@ def _structures(
 ) -> list[BlockStructure]:
     values = PairValues(kernel)
     found = []
-    for n, rho in _bar("samples")(cells):
+    for n, rho in progress_bar("samples")(cells):
         data = _at(task, rho).sample(n, seed=seed)
         found.append(block_structure(kt.GramOperator(kernel, data, values=values), data))
     return found
@@ -148,29 +142,17 @@ def _at(task: kt.TemplateTask, rho: float) -> kt.TemplateTask:
     return with_vocabulary(task, vocabulary_for(task, rho))
 
 
-def _bar(word: str) -> Any:
-    return lambda steps: tqdm(list(steps), desc=word, leave=False)
+def figure_of(result: Result) -> Figure:
+    """The figure, drawn from the result alone."""
+    return block_structure_figure(
+        result.grams, result.by_diversity, result.by_samples, result.shown, result.margins,
+        result.margin_without_collisions,
+    )  # fmt: skip
 
 
 def main() -> None:
     """Compute, write the result file and the figure."""
-    arguments = read_arguments(__doc__, OUT)
-    config = Config.quick() if arguments.quick else Config.paper()
-    folder, start = prepare_folder(arguments.out), time.perf_counter()
-    result = compute(config)
-    record = {"configuration": asdict(config), "versions": versions(), **result.to_dict()}
-    write_json(folder / "results.json", record | {"seconds": time.perf_counter() - start})
-    write_figure_of(result, folder / f"block_structure.{arguments.format}")
-
-
-def write_figure_of(result: Result, path: Path) -> Path:
-    """Draw and write the figure."""
-    with paper_style():
-        figure = block_structure_figure(
-            result.grams, result.by_diversity, result.by_samples, result.shown, result.margins,
-            result.margin_without_collisions,
-        )  # fmt: skip
-        return write_figure(path, figure)
+    run_experiment(__doc__, "block_structure", Config, compute, figure_of, record=Result.to_dict)
 
 
 if __name__ == "__main__":

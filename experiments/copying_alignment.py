@@ -3,21 +3,13 @@
 python -m experiments.copying_alignment [--quick] [--out results/copying_alignment]
 """
 
-import time
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-from tqdm import tqdm
-
-from experiments._arguments import read_arguments
-from ktrans.analysis.report import versions
-from ktrans.cli.output import prepare_folder, write_figure, write_json
+from experiments._run import run_experiment
+from ktrans.cli.output import progress_bar
 from ktrans.copying import verify
 from ktrans.plotting.copying import alignment_figure
-from ktrans.plotting.style import paper_style
-
-OUT = Path("results") / "copying_alignment"
 
 MAIN: dict[str, Any] = {"vocab_size": 32, "num_seen": 24, "num_heads": 4, "head_dim": 16}
 UNTIED = "untied"
@@ -57,8 +49,7 @@ def compute(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def _certificate(title: str, config: Config) -> dict[str, Any]:
-    bar = lambda steps: tqdm(list(steps), desc=title, leave=False)  # noqa: E731
-    settings = config.settings[title]
+    settings, bar = config.settings[title], progress_bar(title)
     dims, draws = config.embedding_dims, config.num_draws
     return verify(dims, num_draws=draws, progress=bar, **settings).to_dict()
 
@@ -70,15 +61,11 @@ def panels(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     """Compute, write the result file and the figure."""
-    arguments = read_arguments(__doc__, OUT)
-    config = Config.quick() if arguments.quick else Config.paper()
-    folder, start = prepare_folder(arguments.out), time.perf_counter()
-    found = compute(config)
-    record = {"configuration": asdict(config), "versions": versions(), "certificates": found}
-    write_json(folder / "results.json", record | {"seconds": time.perf_counter() - start})
-    with paper_style():
-        figure = alignment_figure(panels(found))
-        write_figure(folder / f"copying_alignment.{arguments.format}", figure)
+    run_experiment(
+        __doc__, "copying_alignment", Config, compute,
+        lambda found: alignment_figure(panels(found)),
+        record=lambda found: {"certificates": found},
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -16,16 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from experiments._arguments import read_arguments
+from experiments._run import read_arguments, write_picture
 from ktrans.analysis.report import versions
-from ktrans.cli.output import prepare_folder, write_figure, write_json
+from ktrans.cli.output import prepare_folder, progress_bar, write_json
 from ktrans.copying import CopyingNetwork, Schedule, threshold, train
 from ktrans.plotting.copying import threshold_figure
-from ktrans.plotting.style import paper_style
 
-OUT = Path("results") / "copying_threshold"
 PAPER_SLOPE = 0.27
 
 Point = dict[str, Any]
@@ -72,7 +69,7 @@ def compute(
     done = list(points or [])
     known = {_key(point) for point in done}
     missing = [each for each in _grid(config) if _key(each) not in known]
-    for each in tqdm(missing, desc="points", leave=False):
+    for each in progress_bar("points")(missing):
         done.append(each | _measured(config, **each))
         save(done)
     return _summary(done)
@@ -163,13 +160,10 @@ def run(config: Config, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Compute, write the result file and the figure."""
-    arguments = read_arguments(__doc__, OUT)
-    config = Config.quick() if arguments.quick else Config.paper()
+    arguments = read_arguments(__doc__, "copying_threshold", Config)
     folder = prepare_folder(arguments.out)
-    found = run(config, folder)
-    with paper_style():
-        figure = threshold_figure(found)
-        write_figure(folder / f"copying_threshold.{arguments.format}", figure)
+    found = run(arguments.config, folder)
+    write_picture(folder / f"copying_threshold.{arguments.format}", lambda: threshold_figure(found))
 
 
 if __name__ == "__main__":

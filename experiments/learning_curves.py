@@ -6,26 +6,21 @@ regression on strings of the training distribution.
 python -m experiments.learning_curves [--quick] [--out results/learning_curves]
 """
 
-import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 import ktrans as kt
-from experiments._arguments import read_arguments
+from experiments._run import run_experiment
 from ktrans.analysis import in_distribution_curve
 from ktrans.analysis.cavity import cavity_learning_curve
 from ktrans.analysis.diversity import with_vocabulary
-from ktrans.analysis.report import versions
-from ktrans.analysis.verification import fit_ridge
-from ktrans.cli.output import prepare_folder, write_figure, write_json
-from ktrans.plotting import learning_curve_figure, paper_style
+from ktrans.analysis.verification import fit_ridge, unseen_error
+from ktrans.cli.output import progress_bar
+from ktrans.plotting import learning_curve_figure
 
-OUT = Path("results") / "learning_curves"
 _GRID_POINTS = 25
 _TEST_STRINGS = 2000
 _TEST_SEED = 10**6  # beyond the seeds of training sets
@@ -124,7 +119,9 @@ def _panel(setting: Setting, config: Config) -> dict[str, Any]:
 def _measure_ridge(setting: Setting, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Errors on unseen symbols and on new strings of the training distribution, (n, seeds)."""
     cells = [(n, seed) for n in config.num_samples for seed in range(config.seeds)]
-    errors = [_ridge_errors(setting, config, *cell) for cell in _bar(cells)]
+    errors = [
+        _ridge_errors(setting, config, *cell) for cell in progress_bar("training sets")(cells)
+    ]
     table = np.array(errors).reshape(len(config.num_samples), config.seeds, 2)
     return table[..., 0], table[..., 1]
 
@@ -133,12 +130,13 @@ def _ridge_errors(setting: Setting, config: Config, n: int, seed: int) -> tuple[
     task = _task(setting, config, n)
     test = task.sample(_TEST_STRINGS, seed=_TEST_SEED + seed)
     model = fit_ridge(setting.kernel, task.sample(n, seed=seed), config.ridge)
-    unseen = float(task.weights @ (model.predict_unseen() - task.labels) ** 2)
-    return unseen, float(np.mean((model.predict(test.tokens) - test.labels) ** 2))
+    seen = float(np.mean((model.predict(test.tokens) - test.labels) ** 2))
+    return unseen_error(model, task), seen
 
 
 def _flow(setting: Setting, config: Config) -> dict[str, Any]:
-    measured = [_flow_errors(setting, config, seed) for seed in _bar(range(config.seeds))]
+    seeds = progress_bar("training sets")(range(config.seeds))
+    measured = [_flow_errors(setting, config, seed) for seed in seeds]
     grid = np.geomspace(config.times[0], config.times[-1], _GRID_POINTS).tolist()
     at, between = (_flow_points(setting, config, times) for times in (config.times, grid))
     return {
@@ -197,20 +195,12 @@ def _task(setting: Setting, config: Config, n: float) -> kt.TemplateTask:
     return with_vocabulary(kt.tasks.load(config.task), setting.vocab_size or round(n))
 
 
-def _bar(steps: Iterable) -> Iterable:
-    return tqdm(list(steps), desc="training sets", leave=False)
-
-
 def main() -> None:
     """Compute, write the result file and the figure."""
-    arguments = read_arguments(__doc__, OUT)
-    config = Config.quick() if arguments.quick else Config.paper()
-    folder, start = prepare_folder(arguments.out), time.perf_counter()
-    panels = compute(config)
-    record = {"configuration": asdict(config), "versions": versions(), "panels": panels}
-    write_json(folder / "results.json", record | {"seconds": time.perf_counter() - start})
-    with paper_style():
-        write_figure(folder / f"learning_curves.{arguments.format}", learning_curve_figure(panels))
+    run_experiment(
+        __doc__, "learning_curves", Config, compute, learning_curve_figure,
+        record=lambda panels: {"panels": panels},
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -9,32 +9,27 @@ the limit β → 0, in which attention is deterministic (that of Hron et al., 20
 is what a alone tells of the equality pattern.
 """
 
-import time
+import itertools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
-from tqdm import tqdm
 
 import ktrans as kt
-from experiments._arguments import read_arguments
+from experiments._run import run_experiment
 from ktrans.analysis import bounded_template_matrix
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.analysis.learning_curve import self_kernel
-from ktrans.analysis.report import versions
-from ktrans.analysis.verification import fit_ridge
-from ktrans.cli.output import prepare_folder, write_figure, write_json
+from ktrans.analysis.verification import fit_ridge, unseen_error
+from ktrans.cli.output import progress_bar
 from ktrans.kernels.attention.modified import READ, READOUTS, ModifiedTransformerKernel
 from ktrans.kernels.attention.modified_pairs import Setting, logit_means
 from ktrans.kernels.attention.modified_values import query_pairs
-from ktrans.plotting import paper_style
 from ktrans.plotting.modified_attention import modified_attention_figure
 
-OUT = Path("results") / "modified_attention"
 _GRID_POINTS = 25
 _TOLERANCE_A = 0.02  # of the best a: n* is flat there
 _RTOLS = (1e-8, 1e-10, 1e-12)  # of kernel values: σ_min falls like a power of β
@@ -108,13 +103,15 @@ def compute(config: Config) -> dict[str, Any]:
     """n*(a), the best a, σ_min against β, learning curves, and what follows in words."""
     against_a = [
         _against_a(config, readout, beta)
-        for beta, readout in _bar([(b, r) for b in config.betas for r in READOUTS], "n*(a)")
+        for beta, readout in progress_bar("n*(a)")(itertools.product(config.betas, READOUTS))
     ]
     against_beta = [
         _against_beta(config, readout, a)
-        for a, readout in _bar([(a, r) for a in (0.0, 1.0) for r in READOUTS], "σ_min(β)")
+        for a, readout in progress_bar("σ_min(β)")(itertools.product((0.0, 1.0), READOUTS))
     ]
-    curves = [_learning_curve(config, curve) for curve in _bar(config.curves, "learning curves")]
+    curves = [
+        _learning_curve(config, curve) for curve in progress_bar("learning curves")(config.curves)
+    ]
     found = {"against_a": against_a, "against_beta": against_beta, "curves": curves}
     return found | {"verdict": _verdict(found)}
 
@@ -246,8 +243,7 @@ def _learning_curve(config: Config, curve: Curve) -> dict[str, Any]:
 def _error(config: Config, kernel: ModifiedTransformerKernel, n: int, seed: int) -> float:
     """On all unseen symbols at once, of ridge regression."""
     task = with_vocabulary(kt.tasks.load(config.task), n)
-    model = fit_ridge(kernel, task.sample(n, seed=seed), config.ridge)
-    return float(task.weights @ (model.predict_unseen() - task.labels) ** 2)
+    return unseen_error(fit_ridge(kernel, task.sample(n, seed=seed), config.ridge), task)
 
 
 def _closed_form(
@@ -321,22 +317,11 @@ def _reason(row: dict[str, Any]) -> str:
     )
 
 
-def _bar(steps: Iterable, title: str) -> Iterable:
-    return tqdm(list(steps), desc=title, leave=False)
-
-
 def main() -> None:
-    """Compute, write the result file and the figure."""
-    arguments = read_arguments(__doc__, OUT)
-    config = Config.quick() if arguments.quick else Config.paper()
-    folder, start = prepare_folder(arguments.out), time.perf_counter()
-    results = compute(config)
-    record = {"configuration": asdict(config), "versions": versions(), **results}
-    write_json(folder / "results.json", record | {"seconds": time.perf_counter() - start})
+    """Compute, write the result file and the figure, print the verdict."""
+    name = "modified_attention"
+    results = run_experiment(__doc__, name, Config, compute, modified_attention_figure)
     print("\n".join(results["verdict"]))
-    with paper_style():
-        path = folder / f"modified_attention.{arguments.format}"
-        write_figure(path, modified_attention_figure(results))
 
 
 if __name__ == "__main__":

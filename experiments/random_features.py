@@ -13,25 +13,19 @@ pairs of strings between the kernel of a network and what takes its place in the
     all        all three grown in proportion, nothing infinite; the exact kernel
 """
 
-import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from tqdm import tqdm
 
 import ktrans as kt
-from experiments._arguments import read_arguments
-from ktrans.analysis.report import versions
-from ktrans.cli.output import prepare_folder, write_figure, write_json
+from experiments._run import run_experiment
+from ktrans.analysis.verification import unseen_error
+from ktrans.cli.output import progress_bar
 from ktrans.networks import RandomFeatures
-from ktrans.plotting import paper_style
 from ktrans.plotting.random_features import random_features_figure
 
-OUT = Path("results") / "random_features"
 SOURCES = ("heads", "head_dim", "mlp_width", "all")
 # Widths of `all` and of ridge regression, as fractions of the MLP width.
 _HEADS, _HEAD_DIM = 1 / 32, 1 / 32
@@ -115,7 +109,7 @@ def _strings(config: Config) -> np.ndarray:
 def _distances(config: Config, source: str, strings: np.ndarray, exact: np.ndarray) -> dict:
     draws, widths = [], np.array(config.widths[source])
     for width in widths.tolist():
-        networks = _bar(range(config.networks), f"{source} = {width}")
+        networks = progress_bar(f"{source} = {width}")(range(config.networks))
         found = [_deviation(config, source, width, seed, strings, exact) for seed in networks]
         draws.append(np.stack(found))
     squares = np.stack([np.mean(each**2, axis=(1, 2)) for each in draws])
@@ -184,7 +178,7 @@ def _ridge_errors(config: Config) -> dict[str, Any]:
     seeds = range(config.ridge_networks)
     kernel = np.array([_kernel_error(config, task, seed) for seed in seeds])
     features = [
-        [_feature_error(config, task, width, seed) for seed in _bar(seeds, f"ridge, p = {width}")]
+        [_feature_error(config, task, width, s) for s in progress_bar(f"ridge, p = {width}")(seeds)]
         for width in config.ridge_widths
     ]
     means = np.mean(features, axis=1)
@@ -201,7 +195,7 @@ def _ridge_errors(config: Config) -> dict[str, Any]:
 def _kernel_error(config: Config, task: kt.TemplateTask, seed: int) -> float:
     model = kt.KernelRidge(config.kernel(config.ridge_beta), ridge=config.ridge)
     model.fit(task.sample(config.num_samples, seed))
-    return float(np.mean((model.predict_unseen() - np.asarray(task.labels)) ** 2))
+    return unseen_error(model, task)
 
 
 def _feature_error(config: Config, task: kt.TemplateTask, width: int, seed: int) -> float:
@@ -227,21 +221,9 @@ def _powers(first: int, last: int) -> tuple[int, ...]:
     return tuple(2**power for power in range(first, last + 1))
 
 
-def _bar(steps: Iterable, title: str) -> Iterable:
-    return tqdm(steps, desc=title, leave=False)
-
-
 def main() -> None:
     """Compute, write the result file and the figure."""
-    arguments = read_arguments(__doc__, OUT)
-    config = Config.quick() if arguments.quick else Config.paper()
-    folder, start = prepare_folder(arguments.out), time.perf_counter()
-    results = compute(config)
-    record = {"configuration": asdict(config), "versions": versions(), **results}
-    write_json(folder / "results.json", record | {"seconds": time.perf_counter() - start})
-    with paper_style():
-        path = folder / f"random_features.{arguments.format}"
-        write_figure(path, random_features_figure(results))
+    run_experiment(__doc__, "random_features", Config, compute, random_features_figure)
 
 
 if __name__ == "__main__":

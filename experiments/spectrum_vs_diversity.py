@@ -3,21 +3,15 @@
 python -m experiments.spectrum_vs_diversity [--quick] [--out results/spectrum_vs_diversity]
 """
 
-import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 import ktrans as kt
-from experiments._arguments import read_arguments
-from ktrans.analysis.report import versions
+from experiments._run import run_experiment
 from ktrans.analysis.spectrum_curves import SpectrumCurves, spectrum_curves
-from ktrans.cli.output import prepare_folder, write_figure, write_json
-from ktrans.plotting import paper_style, population_figure
-
-OUT = Path("results") / "spectrum_vs_diversity"
+from ktrans.cli.output import progress_bar
+from ktrans.plotting import population_figure
 
 
 @dataclass(frozen=True)
@@ -59,20 +53,16 @@ def compute(config: Config) -> SpectrumCurves:
         num_samples=config.num_samples,
         sampled_sizes=config.sampled_sizes,
         seed=config.seed,
-        progress=lambda steps: tqdm(list(steps), desc="samples", leave=False),
+        progress=progress_bar("samples"),
     )
 
 
 def main() -> None:
     """Compute, write the result file and the figure."""
-    arguments = read_arguments(__doc__, OUT)
-    config = Config.quick() if arguments.quick else Config.paper()
-    folder, start = prepare_folder(arguments.out), time.perf_counter()
-    curves = compute(config)
-    record = {"configuration": asdict(config), "versions": versions(), **curves.to_dict()}
-    write_json(folder / "results.json", record | {"seconds": time.perf_counter() - start})
-    with paper_style():
-        write_figure(folder / f"spectrum.{arguments.format}", population_figure(curves))
+    run_experiment(
+        __doc__, "spectrum_vs_diversity", Config, compute, population_figure,
+        record=SpectrumCurves.to_dict, figure_name="spectrum",
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

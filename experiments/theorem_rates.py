@@ -5,27 +5,20 @@ python -m experiments.theorem_rates [--quick] [--out results/theorem_rates]
 The ridge is a constant, as in the statement of the theorem: neither n nor ρ enters it.
 """
 
-import time
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 import ktrans as kt
-from experiments._arguments import read_arguments
+from experiments._run import run_experiment
 from ktrans.analysis.diversity import vocabulary_for, with_vocabulary
 from ktrans.analysis.rates import FittedBound, Rates, compare_with_theorem
-from ktrans.analysis.report import versions
 from ktrans.analysis.unseen_errors import UnseenErrors, measure_unseen, spread
 from ktrans.analysis.verification import Plan
-from ktrans.cli.output import prepare_folder, write_figure, write_json
-from ktrans.plotting import paper_style
+from ktrans.cli.output import progress_bar
 from ktrans.plotting.rates import rates_figure
 
-OUT = Path("results") / "theorem_rates"
 _GRID_POINTS = 25
 
 
@@ -71,45 +64,45 @@ def compute(config: Config) -> dict[str, Any]:
     """Errors in every cell, exponents, the fitted bound, closed forms, and the verdict."""
     sizes = tuple(config.task_at(rho).vocab_size for rho in config.diversities)
     plan = Plan(config.num_samples, sizes, tuple(range(config.seeds)), config.ridge)
-    measured = measure_unseen(config.task_at(config.low_diversity), config.kernel, plan, _bar)
+    measured = measure_unseen(
+        config.task_at(config.low_diversity), config.kernel, plan, progress_bar("training sets")
+    )
     found = compare_with_theorem(measured, delta=config.delta)
-    swept = (config.low_diversity, max(config.diversities))
-    sweeps_n = [measured.at_diversity(rho) for rho in swept]
-    sweep_rho = measured.at_num_samples(max(config.num_samples))
+    in_n = [measured.at_diversity(r) for r in (config.low_diversity, max(config.diversities))]
+    in_rho, n = measured.at_num_samples(max(config.num_samples)), max(config.num_samples)
     return {
-        "against_n": [_over_num_samples(cells, found.bound, config) for cells in sweeps_n],
-        "against_rho": _over_diversity(sweep_rho, found.bound, config),
+        "against_n": [
+            _sweep(cells, float(cells.diversity[0]), cells.num_samples, found.bound, config)
+            for cells in in_n
+        ],
+        "against_rho": _sweep(in_rho, n, in_rho.diversity, found.bound, config),
         "rates": _record(found),
         "verdict": list(found.verdict),
     }
 
 
-def _over_num_samples(cells: UnseenErrors, bound: FittedBound, config: Config) -> dict[str, Any]:
-    grid, rho = _grid(cells.num_samples), float(cells.diversity[0])
+def _sweep(
+    cells: UnseenErrors, fixed: float, swept: np.ndarray, bound: FittedBound, config: Config
+) -> dict[str, Any]:
+    """Measured and predicted along n or ρ, the other being fixed."""
+    n, rho = _grid(cells.num_samples), _grid(cells.diversity)
     return {
-        "fixed": rho,
-        "x": cells.num_samples.tolist(),
-        "grid": grid.tolist(),
-        "corrected": [_closed_form(config, n, rho) for n in grid.tolist()],
-        "bound": bound(grid, np.full_like(grid, rho)).tolist(),
+        "fixed": fixed,
+        "x": swept.tolist(),
+        "grid": _grid(swept).tolist(),
+        "corrected": [
+            _closed_form(config, *each) for each in zip(n.tolist(), rho.tolist(), strict=True)
+        ],
+        "bound": bound(n, rho).tolist(),
         **_errors(cells, config),
     }
 
 
-def _over_diversity(cells: UnseenErrors, bound: FittedBound, config: Config) -> dict[str, Any]:
-    grid, n = _grid(cells.diversity), int(cells.num_samples[0])
-    return {
-        "fixed": n,
-        "x": cells.diversity.tolist(),
-        "grid": grid.tolist(),
-        "corrected": [_closed_form(config, n, rho) for rho in grid.tolist()],
-        "bound": bound(np.full_like(grid, n), grid).tolist(),
-        **_errors(cells, config),
-    }
-
-
-def _grid(swept: np.ndarray) -> np.ndarray:
-    return np.geomspace(swept[0], swept[-1], _GRID_POINTS)
+def _grid(values: np.ndarray) -> np.ndarray:
+    """From the first to the last; geomspace would round a constant."""
+    first, last = values[[0, -1]]
+    constant = np.full(_GRID_POINTS, float(first))
+    return constant if first == last else np.geomspace(first, last, _GRID_POINTS)
 
 
 def _errors(cells: UnseenErrors, config: Config) -> dict[str, Any]:
@@ -141,20 +134,9 @@ def _record(found: Rates) -> dict[str, Any]:
     }
 
 
-def _bar(steps: Iterable) -> Iterable:
-    return tqdm(list(steps), desc="training sets", leave=False)
-
-
 def main() -> None:
-    """Compute, print the verdict, write the result file and the figure."""
-    arguments = read_arguments(__doc__, OUT)
-    config = Config.quick() if arguments.quick else Config.paper()
-    folder, start = prepare_folder(arguments.out), time.perf_counter()
-    result = compute(config)
-    record = {"configuration": asdict(config), "versions": versions(), **result}
-    write_json(folder / "results.json", record | {"seconds": time.perf_counter() - start})
-    with paper_style():
-        write_figure(folder / f"theorem_rates.{arguments.format}", rates_figure(result))
+    """Compute, write the result file and the figure, print the verdict."""
+    result = run_experiment(__doc__, "theorem_rates", Config, compute, rates_figure)
     print("\n".join(result["verdict"]))
 
 

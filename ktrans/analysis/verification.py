@@ -94,8 +94,14 @@ class Measurement:
         return self._pick(self.num_samples == n, self.diversity)
 
     def _pick(self, mask: np.ndarray, order: np.ndarray) -> "Measurement":
-        rows = np.flatnonzero(mask)[np.argsort(order[mask], kind="stable")]
+        rows = sorted_rows(mask, order)
         return Measurement(**{name: column[rows] for name, column in vars(self).items()})
+
+
+def sorted_rows(mask: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The rows of a mask, in ascending order of a column."""
+    rows = np.flatnonzero(mask)
+    return rows[np.argsort(order[rows], kind="stable")]
 
 
 def measure(
@@ -138,7 +144,7 @@ def _errors(cell: Cell, seed: int, kernels: Kernels, ridge: float) -> list[list[
     data = task.sample(n, seed=seed)
     models = (fit_ridge(kernel, data, ridge) for kernel in kernels.values())
     return [
-        [_unseen_error(model, task), _training_error(model, data), model.solution.residual_norm]
+        [unseen_error(model, task), _training_error(model, data), model.solution.residual_norm]
         for model in models
     ]
 
@@ -152,7 +158,8 @@ def fit_ridge(kernel: TokenSymmetricKernel, data: Dataset, ridge: float) -> Kern
     return plain if plain.solution.converged else KernelRidge(kernel, ridge=ridge).fit(data)
 
 
-def _unseen_error(model: KernelRidge, task: TemplateTask) -> float:
+def unseen_error(model: KernelRidge, task: TemplateTask) -> float:
+    """Σ_z w_z (f̂(z) − f*(z))², on all unseen symbols at once."""
     return float(task.weights @ (model.predict_unseen() - task.labels) ** 2)
 
 

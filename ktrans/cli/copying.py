@@ -1,18 +1,14 @@
 """`ktrans copying`: the copying theorems at initialisation, a figure."""
 
 import argparse
-import json
-import sys
 import textwrap
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ktrans.analysis.report import versions
-from ktrans.cli.output import prepare_folder, write_figure, write_json
+from ktrans.cli.options import add_output
+from ktrans.cli.output import prepare_folder, print_json, progress_bar, write_figure, write_json
 from ktrans.cli.tables import columns
 from ktrans.copying import Alignment, CopyingCertificate, verify
 from ktrans.copying.certificate import DEFAULT_DIMS
@@ -43,8 +39,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--draws", type=int, help=f"initialisations ({DEFAULT_DRAWS})")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="small d_emb and few draws, seconds")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write data and a figure there")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -59,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     files = _write(arguments.out, record) if arguments.out is not None else []
     if arguments.json:
         shown = record | {"files": list(map(str, files))}
-        print(json.dumps(shown, ensure_ascii=False, allow_nan=False))
+        print_json(shown)
     else:
         print("\n".join(_lines(certificate)))
         print("".join(f"wrote {path}\n" for path in files) + f"{record['seconds']:.1f} s")
@@ -79,7 +74,7 @@ def _verify(arguments: argparse.Namespace) -> CopyingCertificate:
         allow_wide_heads=arguments.wide_heads,
         num_draws=(QUICK_DRAWS if quick else DEFAULT_DRAWS) if draws is None else draws,
         seed=arguments.seed,
-        progress=_bar,
+        progress=progress_bar("embedding dimensions"),
     )
 
 
@@ -119,8 +114,3 @@ def _rows(found: Alignment) -> list[list[str]]:
         low, high = found.supremum_interval[i]
         rows.append([f"{dim}", *cells, f"{found.supremum[i]:.3f} ({low:.3f} to {high:.3f})"])
     return rows
-
-
-def _bar(steps: Iterable) -> Iterable:
-    """A progress bar on standard error, gone when the loop is over."""
-    return tqdm(list(steps), desc="embedding dimensions", file=sys.stderr, leave=False)

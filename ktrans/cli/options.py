@@ -1,4 +1,4 @@
-"""Options that commands share: the task, the kernels."""
+"""Options that commands share: the task, the kernels, the output."""
 
 import argparse
 from pathlib import Path
@@ -37,6 +37,12 @@ def add_kernel(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--activation", choices=names, default="cos", help="φ (%(default)s)")
     group.add_argument("--b1", type=float, default=1.0, help="of cos(b1 t + b2) (%(default)s)")
     group.add_argument("--b2", type=float, default=0.5, help="of cos(b1 t + b2) (%(default)s)")
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """--json and --out."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write data and figures there")
 
 
 def read_task(arguments: argparse.Namespace) -> TemplateTask:

@@ -1,13 +1,18 @@
-"""What commands and experiments write: records and figures, each whole or not there."""
+"""What commands and experiments write: records and figures, whole or not there, and progress."""
 
 import json
+import sys
 import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from matplotlib.figure import Figure
+from tqdm import tqdm
 
 from ktrans._files import write_whole
+
+T = TypeVar("T")
 
 
 def prepare_folder(folder: Path) -> Path:
@@ -24,6 +29,11 @@ def prepare_folder(folder: Path) -> Path:
         raise OSError(error.errno, error.strerror, str(folder)) from None
 
 
+def print_json(record: Any) -> None:
+    """Print a record as one JSON object, refusing what JSON has no words for."""
+    print(json.dumps(record, ensure_ascii=False, allow_nan=False))
+
+
 def write_json(path: Path, record: Any) -> Path:
     """Write a record as JSON, refusing what JSON has no words for (NaN, infinities)."""
     text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2)
@@ -34,3 +44,8 @@ def write_figure(path: Path, figure: Figure) -> Path:
     """Write a figure in the format of the suffix."""
     kind = path.suffix.lstrip(".")
     return write_whole(path, lambda stream: figure.savefig(stream, format=kind))
+
+
+def progress_bar(word: str) -> Callable[[Iterable[T]], Iterable[T]]:
+    """A progress bar on standard error, gone when the loop is over."""
+    return lambda steps: tqdm(list(steps), desc=word, file=sys.stderr, leave=False)

@@ -1,15 +1,11 @@
 """`ktrans spectrum TASK`: the population spectrum, blocks of samples, a figure."""
 
 import argparse
-import json
-import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ktrans.analysis.alignment import target_alignment
 from ktrans.analysis.blocks import BlockStructure, block_structure
@@ -24,8 +20,15 @@ from ktrans.analysis.population import Spectrum, population_spectrum
 from ktrans.analysis.report import versions
 from ktrans.analysis.spectral_density import SpectralDensity, spectral_density
 from ktrans.analysis.spectrum_curves import SpectrumCurves, spectrum_curves
-from ktrans.cli.options import TRANSFORMER, add_kernel, add_task, read_kernels, read_task
-from ktrans.cli.output import prepare_folder, write_figure, write_json
+from ktrans.cli.options import (
+    TRANSFORMER,
+    add_kernel,
+    add_output,
+    add_task,
+    read_kernels,
+    read_task,
+)
+from ktrans.cli.output import prepare_folder, print_json, progress_bar, write_figure, write_json
 from ktrans.cli.tables import columns
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.base import TokenSymmetricKernel
@@ -55,8 +58,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--n", type=int, help=f"number of samples ({DEFAULT_N})")
     parser.add_argument("--seed", type=int, default=0, help="of the samples (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="few samples, in seconds")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write data and a figure there")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -69,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     spectrum = population_spectrum(kernel, task)
     data = task.sample(n, seed=arguments.seed)
     operator = GramOperator(kernel, data)
-    blocks = block_structure(operator, data, progress=_bar("samples"))
+    blocks = block_structure(operator, data, progress=progress_bar("samples"))
     record = {
         "configuration": _configuration(arguments, task, n),
         "versions": versions(),
@@ -81,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     files = _write(arguments, record, kernel, task, n) if arguments.out is not None else []
     record |= {"files": list(map(str, files)), "seconds": time.perf_counter() - start}
     if arguments.json:
-        print(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        print_json(record)
     else:
         print(_text(spectrum, blocks, record))
     return 0
@@ -114,7 +116,7 @@ def _population(spectrum: Spectrum) -> dict[str, Any]:
 def _density(operator: GramOperator, spectrum: Spectrum, seed: int) -> dict[str, Any]:
     """Cumulative shares of eigenvalues of K̂, and effective dimensions, with standard errors."""
     density = spectral_density(
-        operator, num_probes=PROBES, num_steps=STEPS, seed=seed, progress=_bar("probes")
+        operator, num_probes=PROBES, num_steps=STEPS, seed=seed, progress=progress_bar("probes")
     )
     values = density.nodes.max() * np.geomspace(1e-8, 1.0, DENSITY_POINTS)
     shares = density.cumulative(values, width=DENSITY_WIDTH)
@@ -172,7 +174,7 @@ def _curves(
     return spectrum_curves(
         kernel, task, vocab_sizes=sorted(sizes), num_samples=min(n, DEFAULT_N), seed=arguments.seed,
         sampled_sizes=[vocabulary_for(task, rho) for rho in sampled],
-        progress=_bar("diversities"),
+        progress=progress_bar("diversities"),
     )  # fmt: skip
 
 
@@ -256,12 +258,3 @@ def _numbers(values: np.ndarray) -> str:
     return shown + (
         f" and {len(values) - SHOWN_NUMBERS} more" if len(values) > SHOWN_NUMBERS else ""
     )
-
-
-def _bar(word: str) -> Any:
-    """A progress bar on standard error, gone when the loop is over."""
-
-    def bar(steps: Iterable) -> Iterable:
-        return tqdm(list(steps), desc=word, file=sys.stderr, leave=False)
-
-    return bar

@@ -1,19 +1,21 @@
 """`ktrans verify TASK`: certificate, measurements, figures."""
 
 import argparse
-import json
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 from ktrans.analysis.diversity import can_change_vocabulary, vocabulary_for
 from ktrans.analysis.report import Report, describe_plan, investigate
 from ktrans.analysis.verification import Plan
-from ktrans.cli.options import TRANSFORMER, add_kernel, add_task, read_kernels, read_task
-from ktrans.cli.output import prepare_folder, write_figure, write_json
+from ktrans.cli.options import (
+    TRANSFORMER,
+    add_kernel,
+    add_output,
+    add_task,
+    read_kernels,
+    read_task,
+)
+from ktrans.cli.output import prepare_folder, print_json, progress_bar, write_figure, write_json
 from ktrans.cli.tables import certificate_table, error_table
 from ktrans.plotting import error_figure, gram_figure, paper_style, spectrum_figure
 from ktrans.tasks import TemplateTask
@@ -39,8 +41,7 @@ def add_command(commands: Any) -> None:
     measuring.add_argument("--seeds", type=int, help="number of training sets for each point")
     measuring.add_argument("--ridge", type=float, default=1e-6, help="λ, absolute (%(default)s)")
     measuring.add_argument("--quick", action="store_true", help="small measurements, in seconds")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write data and figures there")
+    add_output(parser)
     parser.set_defaults(run=run)
 
 
@@ -54,7 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     plan = read_plan(arguments, task)
     if arguments.out is not None:
         prepare_folder(arguments.out)
-    report = investigate(task, kernels, plan, progress=_bar)
+    report = investigate(
+        task, kernels, plan, progress=lambda steps, word: progress_bar(word)(steps)
+    )
     record = {"configuration": _configuration(arguments, task, plan), **report.to_dict()}
     files = _write(arguments.out, report, record) if arguments.out is not None else []
     record["files"] = [str(path) for path in files]
@@ -105,7 +108,7 @@ def _write(folder: Path, report: Report, record: dict[str, Any]) -> list[Path]:
 
 def _print(record: dict[str, Any], report: Report, plan: Plan, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        print_json(record)
         return
     print(certificate_table(report.certificates))
     if report.measured is not None:
@@ -114,8 +117,3 @@ def _print(record: dict[str, Any], report: Report, plan: Plan, *, as_json: bool)
     for path in record["files"]:
         print(f"wrote {path}")
     print(f"{report.seconds:.1f} s")
-
-
-def _bar(steps: Iterable, word: str) -> Iterable:
-    """A progress bar on standard error, gone when the loop is over."""
-    return tqdm(list(steps), desc=word, file=sys.stderr, leave=False)

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments.block_structure import Config, compute, write_figure_of
-from ktrans.cli.output import write_json
+from experiments.block_structure import Config, compute, figure_of
+from ktrans.cli.output import write_figure, write_json
 
 # The kernel is evaluated once for all of this file, which takes a few seconds.
 pytestmark = pytest.mark.slow
@@ -89,5 +89,5 @@ def test_it_is_written_and_drawn(result, tmp_path):
     write_json(tmp_path / "results.json", result.to_dict())
     rows = json.loads((tmp_path / "results.json").read_text())["by_diversity"]
     assert len(rows) == len(result.by_diversity)
-    path = write_figure_of(result, tmp_path / "block_structure.pdf")
+    path = write_figure(tmp_path / "block_structure.pdf", figure_of(result))
     assert path.read_bytes().startswith(b"%PDF")

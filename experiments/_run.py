@@ -1,0 +1,67 @@
+"""What every experiment does around its computation: arguments, result file, figure."""
+
+import argparse
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from matplotlib.figure import Figure
+
+from ktrans.analysis.report import versions
+from ktrans.cli.output import prepare_folder, write_figure, write_json
+from ktrans.plotting import paper_style
+
+R = TypeVar("R")
+
+
+def read_arguments(description: str | None, name: str, config_class: Any) -> argparse.Namespace:
+    """`config` (quick or paper), `out` (results/name where left out) and `format`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--out", type=Path, default=Path("results") / name)
+    parser.add_argument("--format", choices=("png", "pdf", "svg"), default="png")
+    arguments = parser.parse_args()
+    arguments.config = config_class.quick() if arguments.quick else config_class.paper()
+    return arguments
+
+
+def run_experiment(
+    description: str | None,
+    name: str,
+    config_class: Any,
+    compute: Callable[[Any], R],
+    draw: Callable[[R], Figure],
+    *,
+    record: Callable[[Any], Mapping[str, Any]] = dict,
+    figure_name: str | None = None,
+) -> R:
+    """Compute, and write the result file, then the figure.
+
+    Args:
+        description: For `--help`.
+        name: Of the folder below results/, and of the figure.
+        config_class: With `quick()` and `paper()`.
+        compute: From the configuration to the result.
+        draw: From the result to its figure.
+        record: From the result to the entries of the result file.
+        figure_name: Where it is not `name`.
+
+    Returns:
+        The result.
+    """
+    arguments = read_arguments(description, name, config_class)
+    folder, start = prepare_folder(arguments.out), time.perf_counter()
+    result = compute(arguments.config)
+    head = {"configuration": asdict(arguments.config), "versions": versions()}
+    seconds = time.perf_counter() - start
+    write_json(folder / "results.json", {**head, **record(result), "seconds": seconds})
+    write_picture(folder / f"{figure_name or name}.{arguments.format}", lambda: draw(result))
+    return result
+
+
+def write_picture(path: Path, draw: Callable[[], Figure]) -> None:
+    """Draw in the style of papers and write."""
+    with paper_style():
+        write_figure(path, draw())
