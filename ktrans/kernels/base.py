@@ -114,6 +114,46 @@ class TokenSymmetricKernel(eqx.Module):
         return Bounded(values.value[index], values.bound[index], values.certified)
 
 
+class SampledKernel(TokenSymmetricKernel):
+    """A kernel that can be estimated by Monte Carlo too, one draw serving all strings."""
+
+    def estimate(
+        self,
+        tokens1: ArrayLike,
+        tokens2: ArrayLike | None = None,
+        *,
+        seed: int = 0,
+        num_samples: int = 10_000,
+    ) -> Estimate:
+        """The Gram matrix by Monte Carlo.
+
+        Draws of the attention features serve all strings at once, so that the mean of K_attn is
+        positive semi-definite by construction; a kernel with an activation is its dual.
+
+        Args:
+            tokens1: Strings x, integers of shape (n1, k).
+            tokens2: Strings y, shape (n2, k); the strings x where it is left out.
+            seed: The same seed gives the same draws: of K_attn and K_trans for whatever strings, of
+                modified attention for the same ones.
+            num_samples: Number of draws, at least 2.
+
+        Returns:
+            Estimated mean and standard error (delta method), each of shape (n1, n2).
+        """
+        first, second = as_token_pair(tokens1, tokens2)
+        return self._estimate(first, second, seed, as_sample_count(num_samples))
+
+    @abc.abstractmethod
+    def _estimate(
+        self,
+        tokens1: Int[np.ndarray, "n1 k"],
+        tokens2: Int[np.ndarray, "n2 k"],
+        seed: int,
+        num_samples: int,
+    ) -> Estimate:
+        """The same for checked strings and a checked number of draws."""
+
+
 def as_token_pair(
     tokens1: ArrayLike, tokens2: ArrayLike | None
 ) -> tuple[Int[np.ndarray, "n1 k"], Int[np.ndarray, "n2 k"]]:

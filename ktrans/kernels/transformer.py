@@ -5,21 +5,14 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from numpy.typing import ArrayLike
 
 from ktrans.kernels._activation import Activation
 from ktrans.kernels.attention.kernel import AttentionKernel
 from ktrans.kernels.attention.monte_carlo import estimate_transformer
-from ktrans.kernels.base import (
-    Bounded,
-    Estimate,
-    TokenSymmetricKernel,
-    as_sample_count,
-    as_token_pair,
-)
+from ktrans.kernels.base import Bounded, Estimate, SampledKernel
 
 
-class TransformerKernel(TokenSymmetricKernel):
+class TransformerKernel(SampledKernel):
     """The kernel of a depth-1 transformer whose inner layers are random features.
 
     K_trans(x, y) = E[φ(a) φ(b)], (a, b) centred Gaussian with covariance
@@ -70,29 +63,15 @@ class TransformerKernel(TokenSymmetricKernel):
         unordered = [tuple(sorted(pair, key=repr)) for pair in own]
         return list(zip(unordered, keys(tokens1, tokens2), strict=True))
 
-    def estimate(
+    def _estimate(
         self,
-        tokens1: ArrayLike,
-        tokens2: ArrayLike | None = None,
-        *,
-        seed: int = 0,
-        num_samples: int = 10_000,
+        tokens1: Int[np.ndarray, "n1 k"],
+        tokens2: Int[np.ndarray, "n2 k"],
+        seed: int,
+        num_samples: int,
     ) -> Estimate:
-        """The Gram matrix by Monte Carlo: the dual activation of the estimated K_attn.
-
-        Args:
-            tokens1: Strings x, integers of shape (n1, k).
-            tokens2: Strings y, shape (n2, k); the strings x where it is left out.
-            seed: The same seed gives the same draws for all strings.
-            num_samples: Number of draws, at least 2.
-
-        Returns:
-            Estimated mean and standard error (delta method), each of shape (n1, n2).
-        """
-        first, second = as_token_pair(tokens1, tokens2)
-        draws = as_sample_count(num_samples)
         return estimate_transformer(
-            first, second, self.beta, self.gamma, self.activation, seed, draws
+            tokens1, tokens2, self.beta, self.gamma, self.activation, seed, num_samples
         )
 
     def evaluate_pairs(

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
-from numpy.typing import ArrayLike
 
 from ktrans._numerics import is_traced
 from ktrans.kernels.attention.exact import cost, exact_values
@@ -15,14 +14,7 @@ from ktrans.kernels.attention.limits import infinite_beta_values, zero_beta_valu
 from ktrans.kernels.attention.monte_carlo import estimate_attention
 from ktrans.kernels.attention.multigraph import PairGraph, pair_graph, pair_strings
 from ktrans.kernels.attention.quasi_monte_carlo import quasi_monte_carlo_values
-from ktrans.kernels.base import (
-    STANDARD_ERRORS,
-    Bounded,
-    Estimate,
-    TokenSymmetricKernel,
-    as_sample_count,
-    as_token_pair,
-)
+from ktrans.kernels.base import STANDARD_ERRORS, Bounded, Estimate, SampledKernel
 
 METHODS = ("auto", "exact", "quasi-monte-carlo")
 
@@ -39,7 +31,7 @@ class Row(NamedTuple):
     certified: bool
 
 
-class AttentionKernel(TokenSymmetricKernel):
+class AttentionKernel(SampledKernel):
     """The attention kernel with infinitely many heads, read out at [CLS].
 
     K_attn(x, y) = E[smax(βu)ᵀ (X Yᵀ + γ² I) smax(βv)], where u_i = ω[x_i] + γ p_i and
@@ -77,11 +69,7 @@ class AttentionKernel(TokenSymmetricKernel):
             )
         if not (is_traced(self.gamma) or (_is_size(self.gamma) and math.isfinite(self.gamma))):
             raise ValueError(f"`gamma` must be a finite non-negative number; got {self.gamma!r}.")
-        low, high = _RTOL_RANGE
-        if not (_is_size(self.rtol) and low <= self.rtol <= high):
-            raise ValueError(f"`rtol` must be between {low:g} and {high:g}; got {self.rtol!r}.")
-        if self.method not in METHODS:
-            raise ValueError(f"`method` must be one of {METHODS}; got {self.method!r}.")
+        check_accuracy(self.rtol, self.method)
 
     def evaluate_pairs(
         self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
@@ -107,32 +95,16 @@ class AttentionKernel(TokenSymmetricKernel):
             return [tuple(min(_counts(x, y), _counts(y, x))) for x, y in rows]
         return list(_graphs(tokens1, tokens2))
 
-    def estimate(
+    def _estimate(
         self,
-        tokens1: ArrayLike,
-        tokens2: ArrayLike | None = None,
-        *,
-        seed: int = 0,
-        num_samples: int = 10_000,
+        tokens1: Int[np.ndarray, "n1 k"],
+        tokens2: Int[np.ndarray, "n2 k"],
+        seed: int,
+        num_samples: int,
     ) -> Estimate:
-        """The Gram matrix by Monte Carlo: one draw of (ω, p) serves all strings.
-
-        The mean is positive semi-definite by construction where both arguments are the same.
-
-        Args:
-            tokens1: Strings x, integers of shape (n1, k).
-            tokens2: Strings y, shape (n2, k); the strings x where it is left out.
-            seed: The same seed gives the same draws for all strings.
-            num_samples: Number of draws, at least 2.
-
-        Returns:
-            Estimated mean and standard error, each of shape (n1, n2).
-        """
-        first, second = as_token_pair(tokens1, tokens2)
-        draws = as_sample_count(num_samples)
         if math.isinf(self.beta):
             raise ValueError("`beta` must be finite for Monte Carlo; got inf, call the kernel.")
-        return estimate_attention(first, second, self.beta, self.gamma, seed, draws)
+        return estimate_attention(tokens1, tokens2, self.beta, self.gamma, seed, num_samples)
 
     def _evaluate(self, graphs: list[PairGraph]) -> Bounded:
         if is_traced(self.beta, self.gamma):
@@ -171,6 +143,15 @@ class AttentionKernel(TokenSymmetricKernel):
         if self.method != "auto":
             return self.method == "exact"
         return cost([graph], float(self.beta), float(self.gamma), self.rtol) <= _MAX_COST
+
+
+def check_accuracy(rtol: object, method: object) -> None:
+    """Raise unless attention kernels can be computed to this accuracy in this way."""
+    low, high = _RTOL_RANGE
+    if not (_is_size(rtol) and low <= rtol <= high):  # pyright: ignore
+        raise ValueError(f"`rtol` must be between {low:g} and {high:g}; got {rtol!r}.")
+    if method not in METHODS:
+        raise ValueError(f"`method` must be one of {METHODS}; got {method!r}.")
 
 
 @functools.lru_cache(maxsize=_REMEMBERED_SETTINGS)

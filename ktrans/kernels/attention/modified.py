@@ -18,31 +18,22 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from numpy.typing import ArrayLike
 
 from ktrans.kernels._activation import Activation
 from ktrans.kernels.activations import Identity
-from ktrans.kernels.attention.kernel import METHODS
+from ktrans.kernels.attention.kernel import check_accuracy
 from ktrans.kernels.attention.modified_monte_carlo import estimate_modified
 from ktrans.kernels.attention.modified_pairs import QueryPair, Setting
 from ktrans.kernels.attention.modified_values import Evaluation, query_pairs
-from ktrans.kernels.base import (
-    Bounded,
-    Estimate,
-    TokenSymmetricKernel,
-    as_sample_count,
-    as_token_pair,
-)
+from ktrans.kernels.base import Bounded, Estimate, SampledKernel
 
 ATTENTION_READOUTS = ("cls", "pooled")
 READOUTS = (*ATTENTION_READOUTS, "per-position")
 
-_RTOL_RANGE = (1e-12, 1e-3)
-
 Tokens = Int[np.ndarray, "c k"]
 
 
-class ModifiedAttentionKernel(TokenSymmetricKernel):
+class ModifiedAttentionKernel(SampledKernel):
     """Attention with W_K W_Qᵀ + aI, read out at the last position or averaged over all.
 
     K^{qq′}(x, y) = E[smax(u_q)ᵀ (X Yᵀ + γ² I) smax(v_q′)], with u_q of mean a (X Xᵀ + γ² I) e_q and
@@ -93,31 +84,18 @@ class ModifiedAttentionKernel(TokenSymmetricKernel):
         rows = query_pairs(self.readout, tokens1, tokens2)
         return [_unordered(_evaluation(self).keys(row)) for row in rows]
 
-    def estimate(
+    def _estimate(
         self,
-        tokens1: ArrayLike,
-        tokens2: ArrayLike | None = None,
-        *,
-        seed: int = 0,
-        num_samples: int = 10_000,
+        tokens1: Int[np.ndarray, "n1 k"],
+        tokens2: Int[np.ndarray, "n2 k"],
+        seed: int,
+        num_samples: int,
     ) -> Estimate:
-        """The Gram matrix by Monte Carlo over W, positive semi-definite by construction.
-
-        Args:
-            tokens1: Strings x, integers of shape (n1, k).
-            tokens2: Strings y, shape (n2, k); the strings x where it is left out.
-            seed: The same seed and strings give the same draws.
-            num_samples: Number of draws, at least 2.
-
-        Returns:
-            Estimated mean and standard error, each of shape (n1, n2).
-        """
-        strings, draws = as_token_pair(tokens1, tokens2), as_sample_count(num_samples)
         setting, read = _evaluation(self).setting, READ[self.readout]
-        return estimate_modified(*strings, setting, Identity(), read, seed, draws)
+        return estimate_modified(tokens1, tokens2, setting, Identity(), read, seed, num_samples)
 
 
-class ModifiedTransformerKernel(TokenSymmetricKernel):
+class ModifiedTransformerKernel(SampledKernel):
     """The random-features kernel of a depth-1 transformer with W_K W_Qᵀ + aI.
 
     With K^{qq′} as in `ModifiedAttentionKernel` and dual the dual activation of φ,
@@ -197,28 +175,17 @@ class ModifiedTransformerKernel(TokenSymmetricKernel):
         own = _unordered(map(_unordered, (own1, own2)))
         return own, _unordered(cross)
 
-    def estimate(
+    def _estimate(
         self,
-        tokens1: ArrayLike,
-        tokens2: ArrayLike | None = None,
-        *,
-        seed: int = 0,
-        num_samples: int = 10_000,
+        tokens1: Int[np.ndarray, "n1 k"],
+        tokens2: Int[np.ndarray, "n2 k"],
+        seed: int,
+        num_samples: int,
     ) -> Estimate:
-        """The Gram matrix by Monte Carlo over W: dual activations of the estimated K^{qq′}.
-
-        Args:
-            tokens1: Strings x, integers of shape (n1, k).
-            tokens2: Strings y, shape (n2, k); the strings x where it is left out.
-            seed: The same seed and strings give the same draws.
-            num_samples: Number of draws, at least 2.
-
-        Returns:
-            Estimated mean and standard error (delta method), each of shape (n1, n2).
-        """
-        strings, draws = as_token_pair(tokens1, tokens2), as_sample_count(num_samples)
         setting, read = _evaluation(self).setting, READ[self.readout]
-        return estimate_modified(*strings, setting, self.activation, read, seed, draws)
+        return estimate_modified(
+            tokens1, tokens2, setting, self.activation, read, seed, num_samples
+        )
 
 
 # From features with axes draw, query, string, feature to those that are read out.
@@ -253,11 +220,7 @@ def _check(kernel: Any, readouts: tuple[str, ...]) -> None:
         raise ValueError(f"`a` must be a finite number; got {kernel.a!r}.")
     if kernel.readout not in readouts:
         raise ValueError(f"`readout` must be one of {readouts}; got {kernel.readout!r}.")
-    low, high = _RTOL_RANGE
-    if not (_is_finite(kernel.rtol) and low <= kernel.rtol <= high):
-        raise ValueError(f"`rtol` must be between {low:g} and {high:g}; got {kernel.rtol!r}.")
-    if kernel.method not in METHODS:
-        raise ValueError(f"`method` must be one of {METHODS}; got {kernel.method!r}.")
+    check_accuracy(kernel.rtol, kernel.method)
 
 
 def _is_finite(value: object) -> bool:
