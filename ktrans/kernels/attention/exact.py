@@ -16,7 +16,14 @@ from jaxtyping import Array, Float, Int
 
 from ktrans._numerics import in_float64, is_traced, to_host
 from ktrans.kernels.attention.multigraph import Edges, PairGraph, directed_girth
-from ktrans.kernels.attention.quadrature import Nodes, Rule, padded, quadrature_rule
+from ktrans.kernels.attention.quadrature import (
+    Nodes,
+    Rule,
+    padded,
+    quadrature_rule,
+    rule_accuracies,
+    two_rule_bound,
+)
 from ktrans.kernels.attention.sum_product import (
     Elimination,
     HalfTables,
@@ -31,9 +38,6 @@ from ktrans.kernels.base import Bounded
 Scalar = Float[Array, ""] | float
 
 _CHUNK_ENTRIES = 1 << 19  # table entries in flight: larger chunks fall out of the cache
-_COARSENING = 10.0  # the coarse rule aims at an error this much larger than the fine one's
-_MARGIN = 10.0  # a rule's error stays below this multiple of its aim, measured over the range
-_ROUNDING = 2e-14  # relative to 1 + γ²; sums of some 10⁷ positive terms, measured below 5e-15
 
 
 @in_float64
@@ -45,9 +49,6 @@ def exact_values(
 ) -> Bounded:
     """K_attn of each class with a bound on its error.
 
-    The bound is the distance to a coarser rule, whose error is by design ten times the finer
-    rule's, plus what the finer rule may err by where the coarser is right by accident.
-
     Args:
         graphs: Pair classes.
         beta: Inverse temperature, 0 < β < ∞.
@@ -58,20 +59,20 @@ def exact_values(
         Certified values and bounds, shape (number of graphs,).
     """
     size = (float(jax.lax.stop_gradient(beta)), float(jax.lax.stop_gradient(gamma)))
-    accuracy = rtol / _MARGIN
-    fine = quadrature_rule(*size, string_length(graphs), accuracy / _COARSENING)
-    coarse = quadrature_rule(*size, string_length(graphs), accuracy)
+    fine, coarse = (
+        quadrature_rule(*size, string_length(graphs), accuracy)
+        for accuracy in rule_accuracies(rtol)
+    )
     values = rule_values(graphs, beta, gamma, fine)
     if is_traced(values):
         return Bounded(values, np.full(values.shape, np.nan))
     check = rule_values(graphs, beta, gamma, _match(coarse, fine))
-    floor = (1 + size[1] ** 2) * (_MARGIN * accuracy / _COARSENING + _ROUNDING)
-    return Bounded(values, np.abs(values - check) + floor)
+    return Bounded(values, two_rule_bound(values, check, size[1], rtol))
 
 
 def cost(graphs: Sequence[PairGraph], beta: float, gamma: float, rtol: float) -> float:
     """An estimate of the multiplications that `exact_values` needs."""
-    rule = quadrature_rule(beta, gamma, string_length(graphs), rtol / (_MARGIN * _COARSENING))
+    rule = quadrature_rule(beta, gamma, string_length(graphs), rule_accuracies(rtol).fine)
     parts = {component.edges for graph in graphs for component in graph}
     return sum(10.0 * len(rule.weight) * _table_entries(edges, rule) for edges in parts)
 

@@ -26,16 +26,18 @@ from ktrans.kernels.attention.modified_pairs import (
     coupling,
     logit_means,
 )
-from ktrans.kernels.attention.quadrature import quadrature_rule
+from ktrans.kernels.attention.quadrature import (
+    gaussian_radius,
+    gaussian_step,
+    quadrature_rule,
+    rule_accuracies,
+    two_rule_bound,
+)
 from ktrans.kernels.attention.sum_product import elimination_order
 from ktrans.kernels.base import Bounded
 
 _CHUNK_ENTRIES = 1 << 21  # table entries in flight
-_COARSENING = 10.0  # the coarse rule aims at an error this much larger than the fine one's
-_MARGIN = 10.0  # a rule's error stays below this multiple of its aim, measured over the range
-_ROUNDING = 2e-14  # relative to 1 + γ²
 _LARGEST = 10.0  # F(c) and f(c) are 0 in float64 from c = 7 on
-_GAUSSIAN_STEP = 0.82  # of a standard normal variable, for e^{−25}
 
 Nodes = tuple[int, ...]
 
@@ -67,9 +69,6 @@ class Factor(NamedTuple):
 def exact_values(pairs: Sequence[QueryPair], setting: Setting, rtol: float) -> Bounded:
     """The value of each pair of queries with a bound on its error.
 
-    The bound is the distance to a coarser rule plus what the finer may err by where the coarser is
-    right by accident, as for K_attn.
-
     Args:
         pairs: Pairs of queries.
         setting: 0 < β < ∞, γ ≥ 0, any finite a.
@@ -80,15 +79,14 @@ def exact_values(pairs: Sequence[QueryPair], setting: Setting, rtol: float) -> B
     """
     fine, coarse = (
         np.array([rule_value(pair, setting, accuracy) for pair in pairs])
-        for accuracy in _accuracies(rtol)
+        for accuracy in rule_accuracies(rtol)
     )
-    floor = (1 + setting.gamma**2) * (_MARGIN * _accuracies(rtol)[0] + _ROUNDING)
-    return Bounded(fine, np.abs(fine - coarse) + floor)
+    return Bounded(fine, two_rule_bound(fine, coarse, setting.gamma, rtol))
 
 
 def cost(pair: QueryPair, setting: Setting, rtol: float) -> float:
     """An estimate of the multiplications that `exact_values` needs for one pair."""
-    rule = _rule(setting, len(pair.x), correlation(pair, setting.gamma), _accuracies(rtol)[0])
+    rule = _rule(setting, len(pair.x), correlation(pair, setting.gamma), rule_accuracies(rtol).fine)
     model = _Model(pair, setting, rule)
     return len(model.marks) * len(rule.weight) * float(len(rule.token)) ** model.width
 
@@ -104,11 +102,6 @@ def rule_value(pair: QueryPair, setting: Setting, accuracy: float) -> float:
     size = max(1, _CHUNK_ENTRIES // (len(model.marks) * values))
     starts = range(0, len(rule.weight), size)
     return float(sum(model.integral(slice(start, start + size)) for start in starts))
-
-
-def _accuracies(rtol: float) -> tuple[float, float]:
-    """Of the finer and of the coarser rule."""
-    return rtol / (_MARGIN * _COARSENING), rtol / _MARGIN
 
 
 class _Model:
@@ -271,9 +264,8 @@ def _uniform_nodes(frequency: float, r: float, digits: float) -> Float[np.ndarra
     if frequency == 0:
         return np.zeros(1)
     narrow = np.sqrt(2 - 2 * r) if 0.5 < r < 1 else 1.0
-    step = narrow * min(2 * np.pi / frequency, _GAUSSIAN_STEP * np.sqrt(25 / digits))
-    radius = np.sqrt(2 * digits) + 0.2
-    half = int(np.ceil(radius / step))
+    radius = gaussian_radius(digits)
+    half = int(np.ceil(radius / (narrow * gaussian_step(frequency, digits))))
     return radius / half * np.arange(-half, half + 1)
 
 

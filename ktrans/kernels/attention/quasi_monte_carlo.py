@@ -23,14 +23,14 @@ _CHUNK = 1 << 12  # points in flight
 _HALF_SPACING = 2.0**-31  # Sobol' points are multiples of 2^−30; their midpoints are never 0
 
 
-class _Pairs(NamedTuple):
-    """Pairs of strings as their agreement matrices X Yᵀ and principal axes of the logits."""
+class Integrands(NamedTuple):
+    """E[smax(u)ᵀ C smax(v)] with (u, v) = means + axes · normal, for each of c pairs of strings."""
 
-    agreement: Float[Array, "c k k"]
-    axes: Float[Array, "c logits d"]
+    coupling: Float[np.ndarray, "c k k"] | Float[Array, "c k k"]
+    means: Float[np.ndarray, "c logits"] | Float[Array, "c logits"]
+    axes: Float[np.ndarray, "c logits d"] | Float[Array, "c logits d"]
 
 
-@in_float64
 def quasi_monte_carlo_values(
     tokens1: Int[np.ndarray, "c k"],
     tokens2: Int[np.ndarray, "c k"],
@@ -69,19 +69,32 @@ def quasi_monte_carlo_values(
         >>> bool(estimate.stderr[0] <= 1e-4)
         True
     """
-    agreement = _agreement(tokens1, tokens2)
-    axes = beta * _principal_axes(tokens1, tokens2, gamma)
-    mean, stderr = np.zeros(len(tokens1)), np.full(len(tokens1), np.inf)
-    if axes.shape[2] == 0:  # strings of one position: nothing is random
-        return Estimate(agreement[:, 0, 0] + gamma**2, np.zeros(len(tokens1)))
-    sequences = _sequences(axes.shape[2], seed)
-    open_ = np.arange(len(tokens1))
-    totals = np.zeros((NUM_SCRAMBLINGS, len(tokens1)))
+    length, own = tokens1.shape[1], np.concatenate([tokens1, tokens2], axis=1)
+    covariance = _agreement(own, own) + gamma**2 * np.tile(np.eye(length), (2, 2))
+    integrands = Integrands(
+        coupling=_agreement(tokens1, tokens2) + gamma**2 * np.eye(length),
+        means=np.zeros((len(tokens1), 2 * length)),
+        axes=beta * principal_axes(covariance),
+    )
+    return estimate_integrands(integrands, precision, seed, max_points)
+
+
+@in_float64
+def estimate_integrands(
+    integrands: Integrands, precision: float, seed: int, max_points: int
+) -> Estimate:
+    """The value of each integrand, as `quasi_monte_carlo_values` has it for K_attn."""
+    count, dimension = len(integrands.axes), integrands.axes.shape[2]
+    if dimension == 0:  # strings of one position: nothing is random
+        return Estimate(np.asarray(integrands.coupling[:, 0, 0]), np.zeros(count))
+    mean, stderr = np.zeros(count), np.full(count, np.inf)
+    sequences, open_ = _sequences(dimension, seed), np.arange(count)
+    totals = np.zeros((NUM_SCRAMBLINGS, count))
     used, wanted = 0, min(_FIRST_POINTS, max_points)
     while len(open_) and used < max_points:
         rows = np.resize(open_, 1 << (len(open_) - 1).bit_length())  # few shapes to compile
-        pairs = _Pairs(*(jnp.asarray(some[rows]) for some in (agreement, axes)))
-        more = _more_totals(sequences, wanted - used, pairs, gamma)
+        some = Integrands(*(jnp.asarray(part[rows]) for part in integrands))
+        more = _more_totals(sequences, wanted - used, some)
         totals[:, open_] += more[:, : len(open_)]
         used, wanted = wanted, min(2 * wanted, max_points)
         means = totals[:, open_] / used
@@ -97,52 +110,45 @@ def _sequences(dimension: int, seed: int) -> list[qmc.Sobol]:
 
 
 def _more_totals(
-    sequences: list[qmc.Sobol], number: int, pairs: _Pairs, gamma: float
+    sequences: list[qmc.Sobol], number: int, integrands: Integrands
 ) -> Float[np.ndarray, "scramblings c"]:
     """The sums over the next `number` points of each sequence."""
-    return np.stack([_next_sum(sequence, number, pairs, gamma) for sequence in sequences])
+    return np.stack([_next_sum(sequence, number, integrands) for sequence in sequences])
 
 
-def _next_sum(
-    sequence: qmc.Sobol, number: int, pairs: _Pairs, gamma: float
-) -> Float[np.ndarray, "c"]:
-    total = np.zeros(len(pairs.axes))
+def _next_sum(sequence: qmc.Sobol, number: int, integrands: Integrands) -> Float[np.ndarray, "c"]:
+    total = np.zeros(len(integrands.axes))
     for start in range(0, number, _CHUNK):
         points = sequence.random(min(_CHUNK, number - start))
-        total += to_host(_sum_over_points(jnp.asarray(points), pairs, gamma))
+        total += to_host(_sum_over_points(jnp.asarray(points), integrands))
     return total
 
 
 @jax.jit
-def _sum_over_points(
-    points: Float[Array, "points d"], pairs: _Pairs, gamma: Float[Array, ""] | float
-) -> Float[Array, "c"]:
-    """Σ over the points of smax(βu)ᵀ (X Yᵀ + γ² I) smax(βv), pair by pair."""
+def _sum_over_points(points: Float[Array, "points d"], integrands: Integrands) -> Float[Array, "c"]:
+    """Σ over the points of smax(u)ᵀ C smax(v), pair by pair."""
     normal = ndtri(points + _HALF_SPACING)
 
-    def total(pair: _Pairs) -> Float[Array, ""]:
-        first, second = jnp.split(normal @ pair.axes.T, 2, axis=1)
+    def total(pair: Integrands) -> Float[Array, ""]:
+        first, second = jnp.split(pair.means + normal @ pair.axes.T, 2, axis=1)
         weights1, weights2 = jax.nn.softmax(first), jax.nn.softmax(second)
-        coupling = pair.agreement + gamma**2 * jnp.eye(len(pair.agreement))
-        return jnp.sum((weights1 @ coupling) * weights2)
+        return jnp.sum((weights1 @ pair.coupling) * weights2)
 
-    return jax.lax.map(total, pairs)
+    return jax.lax.map(total, integrands)
 
 
 def _agreement(
-    tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
-) -> Float[np.ndarray, "c k k"]:
+    tokens1: Int[np.ndarray, "c k1"], tokens2: Int[np.ndarray, "c k2"]
+) -> Float[np.ndarray, "c k1 k2"]:
     return (tokens1[:, :, None] == tokens2[:, None, :]).astype(np.float64)
 
 
-def _principal_axes(
-    tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"], gamma: float
+def principal_axes(
+    covariance: Float[np.ndarray, "c logits logits"],
 ) -> Float[np.ndarray, "c logits d"]:
     """A with A Aᵀ the covariance of the centred logits (u, v), largest directions first."""
-    length = tokens1.shape[1]
-    both = np.concatenate([tokens1, tokens2], axis=1)
-    covariance = _agreement(both, both) + gamma**2 * np.tile(np.eye(length), (2, 2))
+    length = covariance.shape[1] // 2
     centre = np.kron(np.eye(2), np.eye(length) - 1 / length)
     eigenvalue, direction = np.linalg.eigh(centre @ covariance @ centre)
     axes = direction * np.sqrt(np.maximum(eigenvalue, 0.0))[:, None, :]
-    return axes[:, :, : -2 * length + 1 : -1] if length > 1 else axes[:, :, :0]
+    return axes[:, :, ::-1][:, :, : 2 * length - 2]
