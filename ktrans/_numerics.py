@@ -1,6 +1,7 @@
-"""Precision: how the library computes in float64 whatever the global setting of JAX is."""
+"""Numbers on their way out: float64 whatever JAX is set to, NumPy on the host, plain in JSON."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -35,3 +36,16 @@ def to_host(array: Any) -> Any:
     results leave the library as NumPy arrays.
     """
     return array if is_traced(array) else np.asarray(array)
+
+
+def as_plain(value: Any) -> Any:
+    """The value for JSON: arrays as lists, numbers that are not finite as None."""
+    if isinstance(value, np.ndarray | np.generic):
+        return as_plain(value.tolist())
+    if isinstance(value, dict):
+        return {name: as_plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

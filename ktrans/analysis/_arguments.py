@@ -16,6 +16,14 @@ def read_ridge(ridge: object) -> float:
     return number
 
 
+def read_positive(name: str, value: object) -> float:
+    """A finite number above zero."""
+    number = read_number(name, value)
+    if number <= 0:
+        raise ValueError(f"`{name}` must be positive; got {number}.")
+    return number
+
+
 def read_counts(num_samples: object) -> Float[np.ndarray, "n"]:
     """Numbers of samples as an array, finite and not negative."""
     if not isinstance(num_samples, Sequence | np.ndarray) or isinstance(num_samples, str):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ktrans._numerics import as_plain
 from ktrans.analysis._arguments import read_ridge
 from ktrans.analysis.learning_curve import samples_needed, self_kernel
 from ktrans.analysis.structure import entry_pattern, is_singular_by_structure
@@ -266,16 +267,3 @@ def _verdict(task: TemplateTask, nonsingular: bool | None) -> str:
         "Refuted: N is singular, equal entries by symmetry make it so; predictions on unseen "
         "symbols cannot follow every labelling of the templates."
     )
-
-
-def as_plain(value: Any) -> Any:
-    """The value for JSON: arrays as lists, numbers that are not finite as None."""
-    if isinstance(value, np.ndarray | np.generic):
-        return as_plain(value.tolist())
-    if isinstance(value, dict):
-        return {name: as_plain(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ktrans.analysis._arguments import read_number
+from ktrans.analysis._arguments import read_number, read_positive
 from ktrans.analysis.population import Spectrum
 from ktrans.analysis.spectral_density import SpectralDensity
 from ktrans.kernels.base import Estimate
@@ -30,7 +30,7 @@ def effective_dimension(density: SpectralDensity, *, ridge: object) -> Estimate:
         >>> bool(effective_dimension(spectral_density(operator), ridge=0.1).mean < 50)
         True
     """
-    penalty = _positive(ridge)
+    penalty = read_positive("ridge", ridge)
     return density.trace(lambda values: values / (values + penalty))
 
 
@@ -67,11 +67,4 @@ def population_effective_dimension(
     """
     scaled = read_number("num_samples", num_samples) * spectrum.eigenvalues
     counts = spectrum.multiplicities.astype(np.float64)
-    return float(counts @ (scaled / (scaled + _positive(ridge))))
-
-
-def _positive(ridge: object) -> float:
-    penalty = read_number("ridge", ridge)
-    if penalty <= 0:
-        raise ValueError(f"`ridge` must be positive; got {penalty}.")
-    return penalty
+    return float(counts @ (scaled / (scaled + read_positive("ridge", ridge))))

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ktrans._numerics import as_plain
 from ktrans.analysis.blocks import OrderedGram, ordered_gram
-from ktrans.analysis.certificate import Certificate, as_plain, verify
+from ktrans.analysis.certificate import Certificate, verify
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.analysis.learning_curve import learning_curve
 from ktrans.analysis.spectrum_curves import DiversitySpectrum, diversity_spectrum

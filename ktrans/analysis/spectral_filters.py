@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Complex, Float
 
-from ktrans.analysis._arguments import read_number, read_ridge
+from ktrans.analysis._arguments import read_positive, read_ridge
 
 # Poles in each half-plane: the error falls like 10^(−n), down to rounding at sixteen, after which
 # rounding grows.
@@ -71,10 +71,7 @@ def read_filter(ridge: object, time: object) -> Filter:
         )
     if time is None:
         return RidgeFilter(read_ridge(ridge))
-    number = read_number("time", time)
-    if number <= 0:
-        raise ValueError(f"`time` must be positive; got {number}.")
-    return FlowFilter(number)
+    return FlowFilter(read_positive("time", time))
 
 
 def _with_conjugates(half: Complex[np.ndarray, "h"]) -> Complex[np.ndarray, "j"]:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ktrans.analysis.learning_curve import read_problem
-from ktrans.analysis.verification import Plan, fit_ridge
+from ktrans.analysis.verification import Plan, fit_ridge, sorted_rows
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.tasks import TemplateTask
 
@@ -61,13 +61,11 @@ class UnseenErrors:
 
     def at_diversity(self, diversity: float) -> "UnseenErrors":
         """The cells with this ρ, by n."""
-        rows = np.flatnonzero(self.diversity == diversity)
-        return self.take(rows[np.argsort(self.num_samples[rows], kind="stable")])
+        return self.take(sorted_rows(self.diversity == diversity, self.num_samples))
 
     def at_num_samples(self, n: int) -> "UnseenErrors":
         """The cells with this n, by ρ."""
-        rows = np.flatnonzero(self.num_samples == n)
-        return self.take(rows[np.argsort(self.diversity[rows], kind="stable")])
+        return self.take(sorted_rows(self.num_samples == n, self.diversity))
 
     def take(self, rows: Int[np.ndarray, "rows"] | Bool[np.ndarray, "cells"]) -> "UnseenErrors":
         """Some cells, by index or mask."""

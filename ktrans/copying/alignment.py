@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
 from scipy import stats
 
-from ktrans._numerics import in_float64, to_host
+from ktrans._numerics import as_plain, in_float64, to_host
 from ktrans.copying.closed_form import closed_form_ratios, limiting_ratios
 from ktrans.copying.decay import CONFIDENCE, Decay, fit_decay
 from ktrans.copying.network import IDENTITY, CopyingNetwork, Parameters, losses
@@ -71,7 +71,11 @@ class Alignment:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields for JSON."""
-        return {name: _plain(value) for name, value in vars(self).items()}
+        decays = (self.decay, self.decay_closed_form)
+        fits = [None if decay is None else decay._asdict() for decay in decays]
+        named = {"network": dataclasses.asdict(self.network)}
+        named |= dict(zip(("decay", "decay_closed_form"), fits, strict=True))
+        return as_plain(vars(self) | named)
 
 
 def alignment(
@@ -241,11 +245,3 @@ def _half_widths(num_groups: int) -> float:
 
 def _per_draw(products: _Products, which: Bool[np.ndarray, " g"]) -> float:
     return float((products.cross / products.square)[:, which].max(axis=1).mean())
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, CopyingNetwork):
-        return dataclasses.asdict(value)
-    if isinstance(value, Decay):
-        return value._asdict()
-    return value.tolist() if isinstance(value, np.ndarray) else value
