@@ -1,0 +1,234 @@
+"""Do the stated error bounds of K_attn hold? Every pair class against a finer rule, and at random.
+
+The classes are those of all pairs of strings up to a length, up to renaming of tokens, permutation
+of positions and reversal. The random checks go over the whole range of (β, γ); where elimination is
+too dear they check quasi-Monte Carlo instead, whose bound is five standard errors.
+
+    python -m experiments.quadrature_bounds [--quick] [--out DIR]
+
+Finished batches are kept in DIR/batches: an interrupted run goes on where it stopped.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from experiments._run import read_arguments, write_picture
+from ktrans._files import write_whole
+from ktrans.analysis.report import versions
+from ktrans.cli.output import prepare_folder, write_json
+from ktrans.kernels.attention.exact import cost, exact_values, rule_values
+from ktrans.kernels.attention.multigraph import PairGraph, pair_graph, pair_strings
+from ktrans.kernels.attention.quadrature import quadrature_rule
+from ktrans.kernels.attention.quasi_monte_carlo import quasi_monte_carlo_values
+from ktrans.kernels.base import STANDARD_ERRORS
+from ktrans.plotting.quadrature_bounds import quadrature_bounds_figure
+
+_FINEST = 1e-14  # aims below it are lost in rounding
+_FINER = 1e-3  # aim of the finer rule relative to rtol; the rule it checks aims at 1e-2
+
+
+@dataclass(frozen=True)
+class Point:
+    """(β, γ) and the largest bound that a class may have there."""
+
+    beta: float
+    gamma: float
+    wanted: float
+
+
+@dataclass(frozen=True)
+class Config:
+    """All classes up to `longest` positions at each point; then random checks in groups.
+
+    A group has one (β, γ, k, rtol) and `group_size` pairs of strings. Classes whose check would
+    take more than `max_cost` multiplications are checked by quasi-Monte Carlo.
+    """
+
+    points: tuple[Point, ...]
+    longest: int
+    batch: int
+    groups: int
+    group_size: int
+    max_beta: float = 16.0
+    max_gamma: float = 4.0
+    max_cost: float = 3e10
+    seed: int = 0
+
+    @classmethod
+    def quick(cls) -> "Config":
+        points = (Point(1.0, 0.5, 1e-10), Point(2.0, 1.0, 1e-8))
+        return cls(points, longest=3, batch=100, groups=3, group_size=10, max_cost=1e9)
+
+    @classmethod
+    def paper(cls) -> "Config":
+        points = (Point(1.0, 0.5, 1e-10), Point(1.0, 1.0, 1e-10), Point(2.0, 1.0, 1e-10))
+        last = Point(4.0, 1.0, 1e-9)
+        return cls((*points, last), longest=5, batch=50, groups=100, group_size=10)
+
+
+class Checks(NamedTuple):
+    """|value − finer value| and stated bound of each class, relative to 1 + γ²; 1 where exact."""
+
+    error: np.ndarray
+    bound: np.ndarray
+    exact: np.ndarray
+
+
+def compute(config: Config, folder: Path) -> dict[str, Any]:
+    """Errors and bounds at each point and of the random checks."""
+    classes = all_classes(config.longest)
+    batches = [classes[i : i + config.batch] for i in range(0, len(classes), config.batch)]
+    jobs = [(point, batch) for point in config.points for batch in batches]
+    known = [
+        _kept(folder, (asdict(point), i % len(batches), config.batch, config.longest),
+              lambda point=point, batch=batch: check_batch(point, batch))
+        for i, (point, batch) in enumerate(tqdm(jobs, desc="batches", leave=False))
+    ]  # fmt: skip
+    per_point = [_joined(known[i : i + len(batches)]) for i in range(0, len(jobs), len(batches))]
+    groups = [
+        _kept(folder, (asdict(config), i), lambda i=i: check_group(config, i))
+        for i in tqdm(range(config.groups), desc="random checks", leave=False)
+    ]
+    return {
+        "points": [
+            {**asdict(point), **_record(checks), "largest_bound": float(_largest(point, checks))}
+            for point, checks in zip(config.points, per_point, strict=True)
+        ],
+        "random": _record(_joined(groups)),
+    }
+
+
+def all_classes(longest: int) -> list[PairGraph]:
+    """One multigraph for each class of pairs of strings of 1 to `longest` positions."""
+    lengths = range(1, longest + 1)
+    return sorted({pair_graph(x, y) for k in lengths for x, y in _joint_strings(k)})
+
+
+def check_batch(point: Point, classes: list[PairGraph]) -> Checks:
+    """Each class at one point against a rule with a tenth of the error."""
+    rtol = point.wanted / 4 / (1 + point.gamma**2)
+    return _check_exact(point.beta, point.gamma, rtol, classes)
+
+
+def check_group(config: Config, group: int) -> Checks:
+    """Random pairs of strings at a random (β, γ, k, rtol)."""
+    rng = np.random.default_rng([config.seed, group])
+    beta, gamma = rng.uniform(0.05, config.max_beta), rng.uniform(0, config.max_gamma)
+    k, rtol = int(rng.integers(1, 6)), 10 ** rng.uniform(-6, -3)
+    pairs = rng.integers(0, k + 1, size=(config.group_size, 2, k)).tolist()
+    graphs = [pair_graph(tuple(x), tuple(y)) for x, y in pairs]
+    cheap = [cost([g], beta, gamma, rtol * _FINER) <= config.max_cost for g in graphs]
+    exact = [g for g, is_cheap in zip(graphs, cheap, strict=True) if is_cheap]
+    dear = [g for g, is_cheap in zip(graphs, cheap, strict=True) if not is_cheap]
+    parts = [
+        check(beta, gamma, rtol, some)
+        for check, some in ((_check_exact, exact), (_check_sampled, dear))
+        if some
+    ]
+    return _joined(parts)
+
+
+def _check_exact(beta: float, gamma: float, rtol: float, graphs: list[PairGraph]) -> Checks:
+    values = exact_values(graphs, beta, gamma, rtol)
+    length = max(sum(len(part.edges) for part in graph) for graph in graphs)
+    with jax.enable_x64(True):
+        rule = quadrature_rule(beta, gamma, length, max(rtol * _FINER, _FINEST))
+        finer = np.asarray(rule_values(graphs, beta, gamma, rule))
+    return _checks(values.value - finer, values.bound, gamma, exact=True)
+
+
+def _check_sampled(beta: float, gamma: float, rtol: float, graphs: list[PairGraph]) -> Checks:
+    """The statement is at most 1e-4 here, and what checks it has four times its precision."""
+    x, y = (np.array(strings) for strings in zip(*map(pair_strings, graphs), strict=True))
+    precision = max(rtol, 1e-4) * (1 + gamma**2) / STANDARD_ERRORS
+    found = quasi_monte_carlo_values(x, y, beta, gamma, precision)
+    finer = quasi_monte_carlo_values(x, y, beta, gamma, precision / 4, seed=1)
+    return _checks(found.mean - finer.mean, STANDARD_ERRORS * found.stderr, gamma, exact=False)
+
+
+def _checks(difference: np.ndarray, bound: np.ndarray, gamma: float, exact: bool) -> Checks:
+    scale = 1 + gamma**2
+    return Checks(np.abs(difference) / scale, bound / scale, np.full(len(bound), float(exact)))
+
+
+def _joined(parts: list[Checks]) -> Checks:
+    return Checks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _largest(point: Point, checks: Checks) -> float:
+    return checks.bound.max() * (1 + point.gamma**2)
+
+
+def _record(checks: Checks) -> dict[str, Any]:
+    return {
+        "checks": len(checks.error),
+        "held": int(np.sum(checks.error <= checks.bound)),
+        "exact": int(checks.exact.sum()),
+        "largest_ratio": float(np.max(_ratio(checks))),
+        **{name: column.tolist() for name, column in checks._asdict().items() if name != "exact"},
+        "method": ["exact" if one else "quasi-Monte Carlo" for one in checks.exact],
+    }
+
+
+def _ratio(checks: Checks) -> np.ndarray:
+    """error/bound; strings of one position have neither under quasi-Monte Carlo."""
+    ratio = np.zeros_like(checks.error)
+    return np.divide(checks.error, checks.bound, out=ratio, where=checks.bound > 0)
+
+
+def _kept(folder: Path, what: Any, work: Callable[[], Checks]) -> Checks:
+    """What the file of this batch holds, or the work done now and kept there."""
+    file = folder / f"{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.npz"
+    if not file.exists():
+        checks = work()
+        write_whole(file, lambda stream: np.savez(stream, **checks._asdict()))
+    with np.load(file, allow_pickle=False) as stored:
+        return Checks(*(stored[name] for name in Checks._fields))
+
+
+def _joint_strings(k: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """A pair of strings for each joint equality pattern: restricted growth strings, halved."""
+    grown: list[tuple[int, ...]] = [()]
+    for _ in range(2 * k):
+        grown = [(*s, symbol) for s in grown for symbol in range(max(s, default=-1) + 2)]
+    return ((s[:k], s[k:]) for s in grown)
+
+
+def summary(result: dict[str, Any]) -> Iterator[str]:
+    """A line for each point, and one for the random checks."""
+    for at in result["points"]:
+        yield (
+            f"β = {at['beta']:g}, γ = {at['gamma']:g}: {at['held']} of {at['checks']} bounds hold, "
+            f"the largest is {at['largest_bound']:.1e} (wanted {at['wanted']:.0e}), "
+            f"errors up to {at['largest_ratio']:.2g} of it"
+        )
+    random = result["random"]
+    yield (
+        f"random (β, γ, k, rtol): {random['held']} of {random['checks']} bounds hold, "
+        f"{random['exact']} of them exact"
+    )
+
+
+def main() -> None:
+    """Compute, write the result file and the figure, print what held."""
+    arguments = read_arguments(__doc__, "quadrature_bounds", Config)
+    start, folder = time.perf_counter(), prepare_folder(arguments.out)
+    result = compute(arguments.config, prepare_folder(folder / "batches"))
+    head = {"configuration": asdict(arguments.config), "versions": versions()}
+    seconds = time.perf_counter() - start
+    write_json(folder / "results.json", {**head, **result, "seconds": seconds})
+    picture = folder / f"quadrature_bounds.{arguments.format}"
+    write_picture(picture, lambda: quadrature_bounds_figure(result))
+    print("\n".join(summary(result)))
+
+
+if __name__ == "__main__":
+    main()
