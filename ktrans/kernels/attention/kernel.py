@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
+from numpy.typing import ArrayLike
 
 from ktrans._numerics import is_traced
 from ktrans.kernels.attention.exact import cost, exact_values
 from ktrans.kernels.attention.limits import infinite_beta_values, zero_beta_values
-from ktrans.kernels.attention.monte_carlo import estimate_attention
+from ktrans.kernels.attention.monte_carlo import empirical_bernstein, estimate_attention
 from ktrans.kernels.attention.multigraph import PairGraph, pair_graph, pair_strings
 from ktrans.kernels.attention.quasi_monte_carlo import quasi_monte_carlo_values
 from ktrans.kernels.base import STANDARD_ERRORS, Bounded, Estimate, SampledKernel
@@ -94,6 +95,43 @@ class AttentionKernel(SampledKernel):
             rows = zip(tokens1.tolist(), tokens2.tolist(), strict=True)
             return [tuple(min(_counts(x, y), _counts(y, x))) for x, y in rows]
         return list(_graphs(tokens1, tokens2))
+
+    def confidence_intervals(
+        self,
+        tokens1: ArrayLike,
+        tokens2: ArrayLike | None = None,
+        *,
+        delta: float,
+        seed: int = 0,
+        num_samples: int = 10_000,
+    ) -> Bounded:
+        """Monte Carlo with intervals that hold for all entries of the Gram matrix at once.
+
+        Args:
+            tokens1: Strings x, integers of shape (n1, k).
+            tokens2: Strings y, shape (n2, k); the strings x where it is left out.
+            delta: Probability, over the draws, that some entry is outside, 0 < δ < 1.
+            seed: The draws are those of `estimate`.
+            num_samples: Number of draws, at least 2.
+
+        Returns:
+            Estimated means and half-widths (empirical Bernstein, no normal approximation), each of
+            shape (n1, n2); not certified, since they fail with probability δ.
+
+        Raises:
+            ValueError: if an argument is out of range.
+
+        Example:
+            >>> import ktrans as kt
+            >>> kernel = kt.AttentionKernel(beta=1.0, gamma=0.7)
+            >>> found = kernel.confidence_intervals([[0, 1]], [[0, 2]], delta=0.01)
+            >>> bool(abs(found.value - kernel([[0, 1]], [[0, 2]])) <= found.bound)
+            True
+        """
+        mean, stderr = self.estimate(tokens1, tokens2, seed=seed, num_samples=num_samples)
+        variance, scale = num_samples * stderr**2, 1 + float(self.gamma) ** 2
+        width = empirical_bernstein(mean, variance, scale, num_samples, mean.size, delta)
+        return Bounded(mean, width, certified=False)
 
     def _estimate(
         self,

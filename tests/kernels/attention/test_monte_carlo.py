@@ -5,6 +5,7 @@ import pytest
 
 from ktrans.kernels.activations import Cosine, ReLU
 from ktrans.kernels.attention.exact import exact_values
+from ktrans.kernels.attention.kernel import AttentionKernel
 from ktrans.kernels.attention.monte_carlo import (
     empirical_bernstein,
     estimate_attention,
@@ -105,6 +106,16 @@ def test_empirical_bernstein_intervals_hold_and_exceed_the_standard_error():
     width = empirical_bernstein(some.mean, variance, 1 + GAMMA**2, number, some.mean.size, 0.01)
     assert np.all(np.abs(some.mean - exact(X, Y)) <= width)
     assert np.all(width > 3 * some.stderr) and np.all(width < 0.05)
+
+
+def test_the_kernel_gives_intervals_for_all_entries_at_once():
+    kernel = AttentionKernel(beta=BETA, gamma=GAMMA)
+    found = kernel.confidence_intervals(X, Y, delta=0.01, seed=3, num_samples=4000)
+    assert np.array_equal(found.value, kernel.estimate(X, Y, seed=3, num_samples=4000).mean)
+    assert np.all(np.abs(found.value - kernel(X, Y)) <= found.bound)
+    assert not found.certified
+    wider = kernel.confidence_intervals(X, Y, delta=0.001, seed=3, num_samples=4000)
+    assert np.all(wider.bound > found.bound)
 
 
 def test_impossible_arguments_are_named():
