@@ -2,18 +2,29 @@
 
 from ktrans.networks.data import Strings, TaskData, draw_task_data
 from ktrans.networks.gpt2 import draw_gpt2, gpt2_config, load_gpt2, num_parameters
+from ktrans.networks.language_model import History, LanguageResult, train_language_model
+from ktrans.networks.language_optimisation import LanguageTraining
 from ktrans.networks.mlp import MLP, MLPConfig
 from ktrans.networks.optimisation import TrainingConfig
+from ktrans.networks.perplexity import Perplexity, perplexity
 from ktrans.networks.random_features import RandomFeatures
+from ktrans.networks.text import Text, read_text
+from ktrans.networks.tokens import TextData, load_tokenizer, tokenize, train_tokenizer
 from ktrans.networks.training import TrainingResult, train
 from ktrans.networks.transformer import Transformer, TransformerConfig
 
 __all__ = [
     "MLP",
+    "History",
+    "LanguageResult",
+    "LanguageTraining",
     "MLPConfig",
+    "Perplexity",
     "RandomFeatures",
     "Strings",
     "TaskData",
+    "Text",
+    "TextData",
     "TrainingConfig",
     "TrainingResult",
     "Transformer",
@@ -22,6 +33,12 @@ __all__ = [
     "draw_task_data",
     "gpt2_config",
     "load_gpt2",
+    "load_tokenizer",
     "num_parameters",
+    "perplexity",
+    "read_text",
+    "tokenize",
     "train",
+    "train_language_model",
+    "train_tokenizer",
 ]
