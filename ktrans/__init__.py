@@ -21,8 +21,15 @@ from ktrans.analysis.eigenlearning import (
 )
 from ktrans.analysis.enclosure import enclose_spectrum
 from ktrans.analysis.learning_curve import Curve, learning_curve, samples_needed
+from ktrans.analysis.next_token import (
+    NextTokenCertificate,
+    enlarged_template_matrix,
+    verify_next_token,
+)
+from ktrans.analysis.next_token_curve import next_token_curve
 from ktrans.analysis.population import population_spectrum
 from ktrans.analysis.rates import compare_with_theorem
+from ktrans.analysis.separation import Separation, mlp_groups, separation
 from ktrans.analysis.spectral_density import spectral_density
 from ktrans.analysis.template_matrix import template_matrix
 from ktrans.gram.operator import GramOperator
@@ -37,10 +44,13 @@ from ktrans.kernels.attention.series import attention_series
 from ktrans.kernels.attention.series_polynomial import attention_series_polynomial
 from ktrans.kernels.attention.tied import TiedAttentionKernel
 from ktrans.kernels.base import Bounded, Estimate, TokenSymmetricKernel
+from ktrans.kernels.incidence_mlp import IncidenceMLPKernel
 from ktrans.kernels.mlp import MLPKernel
+from ktrans.kernels.next_token import NextTokenKernel
 from ktrans.kernels.transformer import TransformerKernel
 from ktrans.solvers.gradient_flow import KernelGradientDescent, KernelGradientFlow
 from ktrans.solvers.logistic import KernelLogisticRegression
+from ktrans.solvers.next_token import NextTokenRidge
 from ktrans.solvers.ridge import KernelRidge
 from ktrans.solvers.ridge_path import KernelRidgePath
 from ktrans.tasks import Dataset, Template, TemplateTask
@@ -58,6 +68,7 @@ __all__ = [
     "Estimate",
     "GramOperator",
     "Identity",
+    "IncidenceMLPKernel",
     "KernelGradientDescent",
     "KernelGradientFlow",
     "KernelLogisticRegression",
@@ -66,7 +77,11 @@ __all__ = [
     "MLPKernel",
     "ModifiedAttentionKernel",
     "ModifiedTransformerKernel",
+    "NextTokenCertificate",
+    "NextTokenKernel",
+    "NextTokenRidge",
     "ReLU",
+    "Separation",
     "Sine",
     "Template",
     "TemplateTask",
@@ -87,19 +102,24 @@ __all__ = [
     "cosine_map",
     "effective_dimension",
     "enclose_spectrum",
+    "enlarged_template_matrix",
     "first_separating_order",
     "in_distribution_curve",
     "learnability",
     "learning_curve",
+    "mlp_groups",
     "networks",
+    "next_token_curve",
     "population_effective_dimension",
     "population_power",
     "population_spectrum",
     "samples_needed",
+    "separation",
     "sigma_min",
     "spectral_density",
     "target_alignment",
     "tasks",
     "template_matrix",
     "verify",
+    "verify_next_token",
 ]

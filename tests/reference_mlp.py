@@ -161,17 +161,24 @@ def scale(name, dual, a, b):
 def perceptron(kind, name, depth, weight_variance, bias_variance, agreements, length):
     """The NNGP or NTK of section 2 in mpmath, from the numbers as floats."""
     with mpmath.workdps(DIGITS):
-        w, bias = mpf(weight_variance), mpf(bias_variance)
-        q, c = w + bias, w * mpf(agreements) / length + bias
-        theta = c
-        for _ in range(depth):
-            gain = w * (0.5 if name == "relu" and q == c else 1)
-            if not (name == "relu" and q == c):
-                gain *= DERIVATIVE_DUALS[name](q, q, c)
-            c = w * DUALS[name](q, q, c) + bias
-            q = w * DUALS[name](q, q, q) + bias
-            theta = c + gain * theta
-        return theta if kind == "ntk" else c
+        share = mpf(agreements) / length
+        return on_inputs(kind, name, depth, weight_variance, bias_variance, 1, 1, share)
+
+
+@in_digits
+def on_inputs(kind, name, depth, weight_variance, bias_variance, norm1, norm2, product):
+    """The same for inputs of any ⟨x, x⟩, ⟨y, y⟩, ⟨x, y⟩ over the fan-in."""
+    w, bias = mpf(weight_variance), mpf(bias_variance)
+    a, b, c = (w * entry + bias for entry in (norm1, norm2, product))
+    theta = c
+    for _ in range(depth):
+        coincide = name == "relu" and a == b == c
+        gain = w * (mpf(0.5) if coincide else DERIVATIVE_DUALS[name](a, b, c))
+        shared = w * DUALS[name](a, b, c) + bias
+        a, b = (w * DUALS[name](q, q, q) + bias for q in (a, b))
+        c = a if coincide else shared
+        theta = c + gain * theta
+    return theta if kind == "ntk" else c
 
 
 def random_covariances(count, seed):

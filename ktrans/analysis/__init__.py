@@ -13,8 +13,15 @@ from ktrans.analysis.eigenlearning import (
     learnability,
 )
 from ktrans.analysis.learning_curve import Curve, learning_curve, samples_needed
+from ktrans.analysis.next_token import (
+    NextTokenCertificate,
+    enlarged_template_matrix,
+    verify_next_token,
+)
+from ktrans.analysis.next_token_curve import next_token_curve
 from ktrans.analysis.population import Spectrum, population_spectrum
 from ktrans.analysis.rates import compare_with_theorem
+from ktrans.analysis.separation import Separation, mlp_groups, separation
 from ktrans.analysis.spectral_density import spectral_density
 from ktrans.analysis.spectrum_curves import SpectrumCurves, spectrum_curves
 from ktrans.analysis.template_matrix import bounded_template_matrix, template_matrix
@@ -24,6 +31,8 @@ __all__ = [
     "BlockStructure",
     "Certificate",
     "Curve",
+    "NextTokenCertificate",
+    "Separation",
     "Spectrum",
     "SpectrumCurves",
     "block_structure",
@@ -34,17 +43,22 @@ __all__ = [
     "corrected_learning_curve",
     "corrected_samples_needed",
     "effective_dimension",
+    "enlarged_template_matrix",
     "in_distribution_curve",
     "learnability",
     "learning_curve",
     "measure_unseen",
+    "mlp_groups",
+    "next_token_curve",
     "population_effective_dimension",
     "population_power",
     "population_spectrum",
     "samples_needed",
+    "separation",
     "spectral_density",
     "spectrum_curves",
     "target_alignment",
     "template_matrix",
     "verify",
+    "verify_next_token",
 ]

@@ -1,36 +1,33 @@
 """Whether the conditions of the theorem hold for a task and a kernel, with error bounds."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from ktrans._numerics import as_plain
 from ktrans.analysis._arguments import read_ridge
 from ktrans.analysis.learning_curve import samples_needed, self_kernel
-from ktrans.analysis.structure import entry_pattern, is_singular_by_structure
-from ktrans.analysis.template_matrix import bounded_template_matrix, check_kernel, check_task
-from ktrans.kernels._custom import Custom
+from ktrans.analysis.separation import Separation, describe_separation, separate
+from ktrans.analysis.structure import entry_pattern, equal_rows, is_singular_by_structure
+from ktrans.analysis.template_matrix import (
+    Spectrum,
+    bounded_template_matrix,
+    check_kernel,
+    check_task,
+    enclosed_spectrum,
+)
 from ktrans.kernels.activations import Cosine
-from ktrans.kernels.base import Bounded, TokenSymmetricKernel
+from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.transformer import TransformerKernel
 from ktrans.tasks import TemplateTask
-
-# LAPACK's eigvalsh is backward stable: eigenvalues are off by at most p(r)·ε·‖N‖₂ with a modest
-# polynomial p; 8 r ε ‖N‖_F is far above what is seen and contains the sum N + Nᵀ and its halving.
-_EIGENVALUE_ROUNDING = 8 * 2.0**-52
 
 # Half of the labels' power: the error at which a task of two templates has n ν_min = 2 σ.
 _REFERENCE_SHARE = 0.25
 
-
-class Spectrum(NamedTuple):
-    """Eigenvalues of N in ascending order, and one bound on the error of each."""
-
-    eigenvalues: Float[np.ndarray, "r"]
-    bound: float
+_THIS_ONE = {False: ", nor this one", True: ", but can follow this one", None: ""}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +44,11 @@ class Certificate:
         sigma_min_error: Bound: |σ_min(N) − sigma_min| ≤ ‖E‖₂ ≤ largest row sum of the entries'
             bounds (Weyl), plus the rounding of the eigensolver.
         eigenvalues: Eigenvalues of N, ascending, shape (r,), each within `sigma_min_error`.
+        groups: The templates, those in groups that the kernel cannot tell apart on unseen symbols
+            because their rows of N are equal for a structural reason; exact.
+        follows_labels: Whether predictions on unseen symbols can follow the task's labels: False if
+            two of them differ within a group, True if the range of N is certified to be all
+            vectors that are constant on the groups, None for undecided or symbols.
         condition_number: σ_max / σ_min, exact to rounding for the approximated N; infinite where
             N is singular.
         template_matrix: N, shape (r, r).
@@ -75,6 +77,8 @@ class Certificate:
     sigma_min: float
     sigma_min_error: float
     eigenvalues: np.ndarray
+    groups: tuple[tuple[str, ...], ...]
+    follows_labels: bool | None
     condition_number: float
     template_matrix: np.ndarray
     template_matrix_error: np.ndarray
@@ -136,9 +140,10 @@ def verify(task: object, kernel: object, *, ridge: object = 1e-6) -> Certificate
     """
     known, symmetric, penalty = check_task(task), check_kernel(kernel), read_ridge(ridge)
     matrix = bounded_template_matrix(symmetric, known)
-    spectrum = enclosed_spectrum(matrix)
-    certified = matrix.certified and not isinstance(_activation(symmetric), Custom)
-    nonsingular = _decide(symmetric, known, spectrum, certified)
+    spectrum, pattern = enclosed_spectrum(matrix), entry_pattern(symmetric, known)
+    nonsingular = _decide(pattern, spectrum, matrix.certified)
+    separation = separate(known, equal_rows(pattern), matrix)
+    follows = None if known.is_symbolic else separation.follows(known.labels)
     sigma = self_kernel(symmetric, known, matrix.value)
     smallest = float(np.abs(spectrum.eigenvalues).min())
     return Certificate(
@@ -149,6 +154,8 @@ def verify(task: object, kernel: object, *, ridge: object = 1e-6) -> Certificate
         sigma_min=smallest,
         sigma_min_error=spectrum.bound,
         eigenvalues=spectrum.eigenvalues,
+        groups=separation.named,
+        follows_labels=follows,
         condition_number=_ratio(np.abs(spectrum.eigenvalues).max(), smallest, nonsingular),
         template_matrix=matrix.value,
         template_matrix_error=matrix.bound,
@@ -161,32 +168,10 @@ def verify(task: object, kernel: object, *, ridge: object = 1e-6) -> Certificate
         disjoint=known.disjoint,
         witness=_witness(known),
         token_symmetric=True,
-        certified=certified,
-        remarks=tuple(_remarks(symmetric, known, certified)),
-        verdict=_verdict(known, nonsingular),
+        certified=matrix.certified,
+        remarks=tuple(_remarks(symmetric, known, separation, matrix.certified)),
+        verdict=_verdict(known, nonsingular, follows),
     )
-
-
-def enclosed_spectrum(matrix: Bounded) -> Spectrum:
-    """Eigenvalues of a symmetric matrix with a bound on their error.
-
-    |λ_i(N) − λ_i(N̂)| ≤ ‖N − N̂‖₂ ≤ max_i Σ_j E_ij (Weyl; the row sums bound the norm of a symmetric
-    matrix), plus 8 r ε ‖N̂‖_F for the eigensolver.
-
-    Args:
-        matrix: Values and bounds, symmetric, shape (r, r).
-
-    Returns:
-        Certified eigenvalues, ascending, and the bound.
-
-    Example:
-        >>> matrix = Bounded(np.diag([1.0, 2.0]), np.full((2, 2), 0.01))
-        >>> enclosed_spectrum(matrix).eigenvalues, round(enclosed_spectrum(matrix).bound, 9)
-        (array([1., 2.]), 0.02)
-    """
-    eigenvalues = np.linalg.eigvalsh(matrix.value)
-    rounding = _EIGENVALUE_ROUNDING * len(eigenvalues) * np.linalg.norm(matrix.value)
-    return Spectrum(eigenvalues, float(matrix.bound.sum(axis=1).max() + rounding))
 
 
 def chance_error(task: TemplateTask) -> float | None:
@@ -202,10 +187,8 @@ def describe_kernel(kernel: TokenSymmetricKernel) -> str:
     return " ".join(repr(kernel).split()).replace("( ", "(").replace(" )", ")")
 
 
-def _decide(
-    kernel: TokenSymmetricKernel, task: TemplateTask, spectrum: Spectrum, certified: bool
-) -> bool | None:
-    if is_singular_by_structure(entry_pattern(kernel, task)):
+def _decide(pattern: np.ndarray, spectrum: Spectrum, certified: bool) -> bool | None:
+    if is_singular_by_structure(pattern):
         return False
     if certified and np.abs(spectrum.eigenvalues).min() > spectrum.bound:
         return True
@@ -230,13 +213,11 @@ def _witness(task: TemplateTask) -> str | None:
     return f"'{' '.join(string)}' matches both {task.templates[i]} and {task.templates[j]}"
 
 
-def _activation(kernel: TokenSymmetricKernel) -> Any:
-    return getattr(kernel, "activation", None)
-
-
-def _remarks(kernel: TokenSymmetricKernel, task: TemplateTask, certified: bool):
-    activation = _activation(kernel)
-    if isinstance(kernel, TransformerKernel) and not isinstance(activation, Cosine):
+def _remarks(
+    kernel: TokenSymmetricKernel, task: TemplateTask, separation: Separation, certified: bool
+) -> Iterator[str]:
+    yield from describe_separation(kernel, task, separation)
+    if isinstance(kernel, TransformerKernel) and not isinstance(kernel.activation, Cosine):
         yield (
             "Theorem 3.4 is about φ = cos(b₁t + b₂); for another activation the lemma still holds "
             "where N is nonsingular, which is what was checked."
@@ -244,18 +225,21 @@ def _remarks(kernel: TokenSymmetricKernel, task: TemplateTask, certified: bool):
     if not certified:
         yield "Some kernel values are estimates, which certify nothing."
     if not isinstance(task.labels, np.ndarray):
-        yield "Labels are symbols (next token); the theorem is about numbers as labels."
+        yield "Labels are symbols (next token): `verify_next_token` is about them."
     if isinstance(task.labels, np.ndarray) and np.ptp(task.labels) == 0:
         yield "All templates have the same label, which a constant predicts."
     if task.diversity < task.num_templates:
         yield f"The diversity ρ = {task.diversity:g} is small; the theorem's error has a √(1/ρ)."
 
 
-def _verdict(task: TemplateTask, nonsingular: bool | None) -> str:
+def _verdict(task: TemplateTask, nonsingular: bool | None, follows: bool | None) -> str:
     if not task.disjoint:
         return f"Refuted: the templates are not disjoint, {_witness(task)}."
     if not isinstance(task.labels, np.ndarray):
-        return "Not covered: the labels are symbols, and the theorem is about numbers as labels."
+        return (
+            "Not covered: the labels are symbols, and the theorem is about numbers as labels; "
+            "`verify_next_token` covers them."
+        )
     if nonsingular is None:
         return "Undecided: σ_min(N) is not separated from zero by the error bound."
     if nonsingular:
@@ -265,5 +249,5 @@ def _verdict(task: TemplateTask, nonsingular: bool | None) -> str:
         )
     return (
         "Refuted: N is singular, equal entries by symmetry make it so; predictions on unseen "
-        "symbols cannot follow every labelling of the templates."
+        f"symbols cannot follow every labelling of the templates{_THIS_ONE[follows]}."
     )

@@ -13,9 +13,13 @@ from tqdm import tqdm
 
 from ktrans._files import write_whole
 from ktrans._numerics import in_float64, is_traced
-from ktrans.analysis.certificate import enclosed_spectrum
-from ktrans.analysis.template_matrix import bounded_template_matrix, check_kernel, check_task
-from ktrans.kernels.activations import Cosine, Custom
+from ktrans.analysis.template_matrix import (
+    bounded_template_matrix,
+    check_kernel,
+    check_task,
+    enclosed_spectrum,
+)
+from ktrans.kernels.activations import Cosine
 from ktrans.kernels.transformer import TransformerKernel
 from ktrans.tasks import TemplateTask
 
@@ -211,8 +215,7 @@ def _smallest(kernel: TransformerKernel, task: TemplateTask) -> tuple[float, flo
     """σ_min(N), its bound, and whether they are certified."""
     matrix = bounded_template_matrix(kernel, task)
     spectrum = enclosed_spectrum(matrix)
-    certified = matrix.certified and not isinstance(kernel.activation, Custom)
-    return float(np.abs(spectrum.eigenvalues).min()), spectrum.bound, certified
+    return float(np.abs(spectrum.eigenvalues).min()), spectrum.bound, matrix.certified
 
 
 def _as_map(

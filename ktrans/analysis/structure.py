@@ -13,6 +13,7 @@ from ktrans.tasks import TemplateTask
 MAX_ELIMINATED = 50
 
 Row = tuple[Fraction, ...]
+Groups = tuple[tuple[int, ...], ...]
 
 
 def entry_pattern(kernel: TokenSymmetricKernel, task: TemplateTask) -> Int[np.ndarray, "r r"]:
@@ -54,10 +55,22 @@ def is_singular_by_structure(pattern: Int[np.ndarray, "r r"]) -> bool:
         >>> is_singular_by_structure(np.array([[7, 8], [8, 7]]))
         False
     """
-    distinct = np.unique(pattern, axis=0)
-    if len(distinct) < len(pattern):
+    if len(equal_rows(pattern)) < len(pattern):
         return True
     return len(pattern) <= MAX_ELIMINATED and exact_rank(_stacked(pattern)) < len(pattern)
+
+
+def equal_rows(pattern: Int[np.ndarray, "r k"]) -> Groups:
+    """The rows in groups of equal ones, in order of first appearance.
+
+    Example:
+        >>> equal_rows(np.array([[7, 8, 7], [8, 9, 8], [7, 8, 7]]))
+        ((0, 2), (1,))
+    """
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for i, row in enumerate(pattern.tolist()):
+        groups.setdefault(tuple(row), []).append(i)
+    return tuple(map(tuple, groups.values()))
 
 
 def exact_rank(rows: Sequence[Row]) -> int:

@@ -8,10 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter, NullLocator
 
-from ktrans.plotting.style import ORANGE, TEXT_WIDTH, new_figure
+from ktrans.plotting.style import TEXT_WIDTH, new_figure
 
 _DECADES = 6  # of colour below the largest value
+_UNDECIDED = "#D9D9D9"
 
 
 def conditioning_figure(result: Sequence[Mapping[str, Any]]) -> Figure:
@@ -28,19 +30,19 @@ def conditioning_figure(result: Sequence[Mapping[str, Any]]) -> Figure:
     axes = figure.subplots(len(result), 2, squeeze=False)
     for row, maps in zip(axes, result, strict=True):
         at, norm = maps["at"], _norm(maps)
-        row[0].set(xscale="log", yscale="log", xlabel=r"$\gamma$", ylabel=r"$\beta$")
+        _set_log_axes(row[0], maps["attention"])
         plot_sigma_map(row[0], maps["attention"], norm)
         plot_sigma_map(row[1], maps["cosine"], norm)
         row[1].set(xlabel=r"$b_2$", ylabel=r"$b_1$")
         row[0].set_title(rf"{_name(maps)}, $b_1$ = {at['b1']:g}, $b_2$ = {at['b2']:g}")
         row[1].set_title(rf"{_name(maps)}, $\beta$ = {at['beta']:g}, $\gamma$ = {at['gamma']:g}")
         bar = figure.colorbar(ScalarMappable(norm, "viridis"), ax=list(row), extend="min", pad=0.01)
-        bar.set_label(r"$\sigma_{\min}(N)$")
+        bar.set_label(r"$\sigma_{\min}(N)$; grey: undecided")
     return figure
 
 
 def plot_sigma_map(axes: Axes, found: Mapping[str, Any], norm: LogNorm) -> Axes:
-    """σ_min(N) by colour; orange crosses where its bound does not exclude a singular N.
+    """σ_min(N) by colour; grey where its bound does not exclude a singular N.
 
     Args:
         axes: Where to draw.
@@ -52,12 +54,21 @@ def plot_sigma_map(axes: Axes, found: Mapping[str, Any], norm: LogNorm) -> Axes:
     """
     rows, columns = np.asarray(found["rows"]), np.asarray(found["columns"])
     sigma, bound = np.asarray(found["sigma_min"]), np.asarray(found["bound"])
-    shown = np.maximum(sigma, norm.vmin)
     edges = _edges(columns, axes.get_xscale()), _edges(rows, axes.get_yscale())
+    shown = np.ma.masked_where(sigma <= bound, np.maximum(sigma, norm.vmin))
+    axes.set_facecolor(_UNDECIDED)
     axes.pcolormesh(*edges, shown, norm=norm, cmap="viridis")
-    i, j = np.nonzero(sigma <= bound)
-    axes.plot(columns[j], rows[i], color=ORANGE, ls="none", marker="x", ms=2.5, mew=0.7)
     return axes
+
+
+def _set_log_axes(axes: Axes, found: Mapping[str, Any]) -> None:
+    """β against γ, with ticks at powers of two."""
+    axes.set(xscale="log", yscale="log", xlabel=r"$\gamma$", ylabel=r"$\beta$")
+    for axis, name in ((axes.xaxis, "columns"), (axes.yaxis, "rows")):
+        low, high = np.log2(found[name][0]), np.log2(found[name][-1])
+        axis.set_ticks(2.0 ** np.arange(np.ceil(low), np.floor(high) + 1))
+        axis.set_major_formatter(FormatStrFormatter("%g"))
+        axis.set_minor_locator(NullLocator())
 
 
 def _edges(centres: np.ndarray, scale: str) -> np.ndarray:

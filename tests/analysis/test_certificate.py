@@ -6,7 +6,7 @@ import pytest
 
 import ktrans as kt
 from ktrans.analysis import verify
-from ktrans.analysis.certificate import enclosed_spectrum
+from ktrans.analysis.template_matrix import enclosed_spectrum
 from ktrans.analysis.structure import entry_pattern, exact_rank, is_singular_by_structure
 from ktrans.kernels.base import Bounded
 from tests.analysis.small_kernels import CoincidenceKernel

@@ -47,7 +47,7 @@ def stax_grams(stax, hidden, depth, weight_variance, bias_variance):
 @pytest.mark.parametrize(
     ("name", "bias_variance", "depths"),
     [(name, bias, (1, 2, 3, 4)) for name in ("relu", "erf", "gelu") for bias in (0.0, 0.3)]
-    + [(name, 0.3, (3,)) for name in ("sine", "cosine", "identity")],
+    + [(name, bias, (1, 4)) for name in ("sine", "cosine", "identity") for bias in (0.0, 0.3)],
 )
 def test_mlp_kernels_equal_those_of_neural_tangents(name, bias_variance, depths):
     stax = neural_tangents.load().stax

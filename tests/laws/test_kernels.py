@@ -6,6 +6,7 @@ import pytest
 
 import ktrans as kt
 from ktrans.kernels.attention import kernel as attention_kernel
+from ktrans.kernels.incidence_mlp import IncidenceMLPKernel
 from tests.tolerances import ROUNDING
 
 RTOL = 1e-3  # coarse, to be fast: the laws hold within the stated bounds
@@ -35,6 +36,13 @@ PERCEPTRONS = {
     )
     for kind, name in [("nngp", "relu"), ("nngp", "cosine"), ("ntk", "relu"), ("ntk", "erf")]
 }
+PERCEPTRONS |= {
+    f"{kind} with incidence, {name}": IncidenceMLPKernel(
+        kind=kind, depth=2, activation=ACTIVATIONS[name], weight_variance=1.5, bias_variance=0.2,
+        scale=0.7,
+    )
+    for kind, name in [("nngp", "erf"), ("ntk", "relu")]
+}  # fmt: skip
 KERNELS = ATTENTION | TRANSFORMERS | PERCEPTRONS
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
