@@ -3,16 +3,27 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 RUN := $(VENV)/bin
 
-.PHONY: verify test test-all lint bench clean
+.PHONY: verify test test-all test-browser docs gallery lint bench clean
 
 verify: $(STAMP)  ## certificate and figures for αβα against αββ, in results/verify
 	$(RUN)/ktrans verify aba_abb --out results/verify
 
 test: $(STAMP)  ## tests and doctests, without the slow ones
-	$(RUN)/python -m pytest -n auto --maxprocesses 4 -m "not slow"
+	$(RUN)/python -m pytest -n auto --maxprocesses 4 -m "not slow and not browser"
 
-test-all: $(STAMP)  ## every test
-	$(RUN)/python -m pytest
+test-all: $(STAMP)  ## every test but those in a browser
+	$(RUN)/python -m pytest -m "not browser"
+
+test-browser: $(STAMP)  ## the pages, opened in headless Chromium
+	$(RUN)/python -m pytest -n 0 -m browser tests/browser
+
+docs: $(VENV)/.docs  ## the site, in docs/_build/html; examples are executed, a warning is an error
+	$(RUN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+
+gallery: $(STAMP)  ## the quick figures that the gallery of the site shows
+	@set -e; for name in $$($(RUN)/ktrans reproduce --list --json | $(RUN)/python -c "import json, sys; print(*[f['name'] for f in json.load(sys.stdin)['figures']])"); do \
+	    $(RUN)/ktrans reproduce $$name --quick; \
+	done
 
 lint: $(STAMP)
 	$(RUN)/ruff check .
@@ -37,6 +48,10 @@ $(STAMP): pyproject.toml
 	$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps "neural-tangents==0.6.5"
 	@touch $@
 
+$(VENV)/.docs: $(STAMP)
+	$(RUN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test,docs]"
+	@touch $@
+
 clean:
-	rm -rf $(VENV) results build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) docs/_build docs/_gallery docs/api.md docs/gallery.md results build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 	find ktrans tests experiments docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -62,6 +62,8 @@ def run_experiment(
 
 
 def write_picture(path: Path, draw: Callable[[], Figure]) -> None:
-    """Draw in the style of papers and write."""
+    """Draw in the style of papers and write; also as SVG, for `ktrans reproduce --report`."""
     with paper_style():
-        write_figure(path, draw())
+        figure = draw()
+        write_figure(path, figure)
+        write_figure(path.with_suffix(".svg"), figure)

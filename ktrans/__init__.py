@@ -6,6 +6,7 @@ from ktrans.analysis.blocks import block_structure
 from ktrans.analysis.cavity import cavity_learning_curve
 from ktrans.analysis.certificate import Certificate, verify
 from ktrans.analysis.collision_graph import collision_graph
+from ktrans.analysis.comparison import Comparison, compare
 from ktrans.analysis.conditioning import (
     attention_map,
     best_conditioned,
@@ -53,6 +54,7 @@ from ktrans.solvers.logistic import KernelLogisticRegression
 from ktrans.solvers.next_token import NextTokenRidge
 from ktrans.solvers.ridge import KernelRidge
 from ktrans.solvers.ridge_path import KernelRidgePath
+from ktrans.sweeps import sweep
 from ktrans.tasks import Dataset, Template, TemplateTask
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "AttentionKernel",
     "Bounded",
     "Certificate",
+    "Comparison",
     "Cosine",
     "Curve",
     "Custom",
@@ -95,6 +98,7 @@ __all__ = [
     "block_structure",
     "cavity_learning_curve",
     "collision_graph",
+    "compare",
     "compare_with_theorem",
     "copying",
     "corrected_learning_curve",
@@ -117,6 +121,7 @@ __all__ = [
     "separation",
     "sigma_min",
     "spectral_density",
+    "sweep",
     "target_alignment",
     "tasks",
     "template_matrix",

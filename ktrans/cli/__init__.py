@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from ktrans.cli import copying, spectrum, tasks, verify
+from ktrans.cli import compare, copying, reproduce, spectrum, sweep, tasks, verify
 from ktrans.solvers.solution import ConvergenceError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -50,10 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="ktrans", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    tasks.add_command(commands)
-    copying.add_command(commands)
-    spectrum.add_command(commands)
-    verify.add_command(commands)
+    for command in (tasks, verify, spectrum, compare, copying, sweep, reproduce):
+        command.add_command(commands)
     return parser
 
 

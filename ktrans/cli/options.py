@@ -1,11 +1,16 @@
 """Options that commands share: the task, the kernels, the output."""
 
 import argparse
+import shlex
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import ktrans.tasks
 from ktrans.analysis.diversity import with_vocabulary
+from ktrans.cli.output import prepare_folder
+from ktrans.cli.reports.page import Origin
 from ktrans.kernels.activations import GELU, Activation, Cosine, Erf, Identity, ReLU, Sine
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.mlp import MLPKernel
@@ -43,6 +48,37 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     """--json and --out."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write data and figures there")
+
+
+def add_report(parser: argparse.ArgumentParser, default: str = "results/COMMAND-TASK") -> None:
+    """--report, for commands with --out."""
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help=f"also write one page, report.html, to --out ({default} where left out)",
+    )
+
+
+def read_folder(arguments: argparse.Namespace, command: str) -> Path | None:
+    """The folder of --out, or that of a report without it, made; None where nothing is written."""
+    folder = arguments.out
+    if folder is None and arguments.report:
+        folder = Path("results") / f"{command}-{Path(arguments.task).stem}"
+    return None if folder is None else prepare_folder(folder)
+
+
+def read_origin(
+    arguments: argparse.Namespace, record: Mapping[str, Any], files: Iterable[Path]
+) -> Origin:
+    """What was typed, quoted so that a shell takes it back, and what the record has of it."""
+    command = shlex.join(["ktrans", *getattr(arguments, "argv", sys.argv[1:])])
+    return Origin(
+        command=command,
+        configuration=record["configuration"],
+        versions=record["versions"],
+        seconds=record["seconds"],
+        files=[path.name for path in files],
+    )
 
 
 def read_task(arguments: argparse.Namespace) -> TemplateTask:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from ktrans._files import write_whole
+from ktrans.plotting.svg import draw_svg
 
 T = TypeVar("T")
 
@@ -41,8 +42,10 @@ def write_json(path: Path, record: Any) -> Path:
 
 
 def write_figure(path: Path, figure: Figure) -> Path:
-    """Write a figure in the format of the suffix."""
+    """Write a figure in the format of the suffix; SVG has the same bytes for the same figure."""
     kind = path.suffix.lstrip(".")
+    if kind == "svg":
+        return write_whole(path, lambda stream: stream.write(draw_svg(figure)))
     return write_whole(path, lambda stream: figure.savefig(stream, format=kind))
 
 

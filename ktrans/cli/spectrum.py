@@ -9,7 +9,6 @@ import numpy as np
 
 from ktrans.analysis.alignment import target_alignment
 from ktrans.analysis.blocks import BlockStructure, block_structure
-from ktrans.analysis.collision_graph import CollisionClass, CollisionGraph
 from ktrans.analysis.diversity import can_change_vocabulary, vocabulary_for
 from ktrans.analysis.effective_dimension import (
     effective_dimension,
@@ -24,11 +23,23 @@ from ktrans.cli.options import (
     TRANSFORMER,
     add_kernel,
     add_output,
+    add_report,
     add_task,
+    read_folder,
     read_kernels,
+    read_origin,
     read_task,
 )
-from ktrans.cli.output import prepare_folder, print_json, progress_bar, write_figure, write_json
+from ktrans.cli.output import print_json, progress_bar, write_figure, write_json
+from ktrans.cli.reports.page import write_report
+from ktrans.cli.reports.spectrum import Findings, spectrum_page
+from ktrans.cli.spectrum_tables import (
+    block_rows,
+    collision_rows,
+    dimension_rows,
+    spectrum_rows,
+    target_rows,
+)
 from ktrans.cli.tables import columns
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.base import TokenSymmetricKernel
@@ -42,7 +53,6 @@ SAMPLED_RHO, QUICK_RHO = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0), (4.0
 PROBES, STEPS = 8, 30
 DENSITY_POINTS, DENSITY_WIDTH = 61, 0.2  # the width in ln λ
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
-SHOWN_ROWS, SHOWN_CLASSES, SHOWN_NUMBERS = 3, 4, 6  # of tables as text; the JSON has all
 
 
 def add_command(commands: Any) -> None:
@@ -59,6 +69,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the samples (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="few samples, in seconds")
     add_output(parser)
+    add_report(parser)
     parser.set_defaults(run=run)
 
 
@@ -66,8 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the spectrum; exit status 0."""
     task, kernel = read_task(arguments), read_kernels(arguments)[TRANSFORMER]
     n, start = _number_of_samples(arguments), time.perf_counter()
-    if arguments.out is not None:
-        prepare_folder(arguments.out)
+    folder = read_folder(arguments, "spectrum")
     spectrum = population_spectrum(kernel, task)
     data = task.sample(n, seed=arguments.seed)
     operator = GramOperator(kernel, data)
@@ -80,8 +90,13 @@ def run(arguments: argparse.Namespace) -> int:
         "density": _density(operator, spectrum, arguments.seed),
         "target": _target(operator, data),
     }
-    files = _write(arguments, record, kernel, task, n) if arguments.out is not None else []
-    record |= {"files": list(map(str, files)), "seconds": time.perf_counter() - start}
+    curves = None if folder is None else _curves(arguments, kernel, task, n)
+    record["seconds"] = time.perf_counter() - start
+    findings = Findings(
+        task, spectrum, blocks, record["target"], record["density"]["effective_dimension"]
+    )
+    files = [] if folder is None else _write(folder, arguments, findings, record, curves)
+    record["files"] = list(map(str, files))
     if arguments.json:
         print_json(record)
     else:
@@ -149,25 +164,30 @@ def _target(operator: GramOperator, data: Dataset) -> dict[str, float] | None:
 
 
 def _write(
+    folder: Path,
     arguments: argparse.Namespace,
+    found: Findings,
     record: dict[str, Any],
-    kernel: TokenSymmetricKernel,
-    task: TemplateTask,
-    n: int,
+    curves: SpectrumCurves | None,
 ) -> list[Path]:
-    """The record, and curves in ρ where the vocabulary may change."""
-    curves = _curves(arguments, kernel, task, n) if can_change_vocabulary(task) else None
+    """The record, with curves in ρ and a figure of them where the vocabulary may change."""
     whole = record | ({"curves": curves.to_dict()} if curves is not None else {})
-    files = [write_json(arguments.out / "spectrum.json", whole)]
+    files, figure = [write_json(folder / "spectrum.json", whole)], None
     if curves is not None:
         with paper_style():
-            files.append(write_figure(arguments.out / "spectrum.png", population_figure(curves)))
+            figure = population_figure(curves)
+            files.append(write_figure(folder / "spectrum.png", figure))
+    if arguments.report:
+        page = spectrum_page(found, figure, read_origin(arguments, record, files))
+        files.append(write_report(folder, page))
     return files
 
 
 def _curves(
     arguments: argparse.Namespace, kernel: TokenSymmetricKernel, task: TemplateTask, n: int
-) -> SpectrumCurves:
+) -> SpectrumCurves | None:
+    if not can_change_vocabulary(task):
+        return None
     least, most, points = CURVE_RHO
     sampled = QUICK_RHO if arguments.quick else SAMPLED_RHO
     sizes = {vocabulary_for(task, rho) for rho in np.geomspace(least, most, points).tolist()}
@@ -181,80 +201,17 @@ def _curves(
 def _text(spectrum: Spectrum, blocks: BlockStructure, record: dict[str, Any]) -> str:
     lines = [
         f"All strings, m = {spectrum.vocab_size}; eigenvalues sum to {spectrum.trace:.10g}",
-        *columns(_spectrum_rows(spectrum)),
+        *columns(spectrum_rows(spectrum)),
         "",
         f"{blocks.num_samples} samples, ρ = {blocks.diversity:g}",
-        *columns([*_block_rows(blocks), *_target_rows(record["target"])]),
+        *columns([*block_rows(blocks), *target_rows(record["target"])]),
         "",
         "Collisions: pairs of samples that share a substituted token",
-        *columns(_collision_rows(blocks.collisions)),
+        *columns(collision_rows(blocks.collisions)),
         "",
         f"Effective dimension tr K̂ (K̂ + λ)⁻¹, {PROBES} probes",
-        *columns(_dimension_rows(record["density"]["effective_dimension"])),
+        *columns(dimension_rows(record["density"]["effective_dimension"])),
         *(f"wrote {path}" for path in record["files"]),
         f"{record['seconds']:.1f} s",
     ]
     return "\n".join(lines)
-
-
-def _spectrum_rows(spectrum: Spectrum) -> list[list[str]]:
-    """The largest eigenvalues of each representation; all of them are in the JSON."""
-    rows = [["representation", "multiplicity", "eigenvalue"]]
-    for label in dict.fromkeys(spectrum.labels):
-        mine = [i for i, each in enumerate(spectrum.labels) if each == label]
-        count = str(int(spectrum.multiplicities[mine[0]]))
-        rows += [[label, count, f"{spectrum.eigenvalues[i]:.10e}"] for i in mine[:SHOWN_ROWS]]
-        if len(mine) > SHOWN_ROWS:
-            rows.append(["", "", f"and {len(mine) - SHOWN_ROWS} more"])
-    return rows
-
-
-def _block_rows(blocks: BlockStructure) -> list[list[str]]:
-    return [
-        ["entries equal to N", f"{blocks.share_equal:.6%}"],
-        ["‖E‖_F / n, ‖E‖₂ / n", f"{blocks.frobenius:.4e}, {blocks.operator_norm:.4e}"],
-        ["leading eigenvalues of K̂/n", _numbers(blocks.eigenvalues)],
-        ["those of D^½ N D^½", _numbers(blocks.limits)],
-        ["principal angles (rad)", _numbers(blocks.angles)],
-    ]
-
-
-def _target_rows(target: dict[str, float] | None) -> list[list[str]]:
-    return [] if target is None else [["kernel–target alignment", f"{target['alignment']:.6g}"]]
-
-
-def _collision_rows(graph: CollisionGraph) -> list[list[str]]:
-    rows = [
-        ["edges", f"{graph.num_edges}"],
-        ["degree: mean, largest", f"{graph.mean_degree:.4g}, {graph.max_degree}"],
-        ["components; largest", f"{graph.num_components}; {graph.largest_component} samples"],
-        ["‖E‖_F² on the diagonal", f"{graph.diagonal_share:.2%}"],
-    ]
-    rows += [[f"   {_class(each)}", _weight(each)] for each in graph.classes[:SHOWN_CLASSES]]
-    more = len(graph.classes) - SHOWN_CLASSES
-    return rows + ([["", f"and {more} more classes"]] if more > 0 else [])
-
-
-def _class(each: CollisionClass) -> str:
-    return " · ".join(each.templates) + ": " + ", ".join(f"{a}={b}" for a, b in each.matching)
-
-
-def _weight(each: CollisionClass) -> str:
-    kernel = f"K = {each.value:.6g} against N = {each.limit:.6g}"
-    return f"{each.share:.2%} of ‖E‖_F², {each.edges} edges, {kernel}"
-
-
-def _dimension_rows(dimensions: list[dict[str, float]]) -> list[list[str]]:
-    rows = [["λ", "of K̂", "expected from all strings", "bound"]]
-    for each in dimensions:
-        found = f"{each['mean']:.6g} ± {each['stderr']:.1g}"
-        others = (f"{each[name]:.6g}" for name in ("expected", "bound"))
-        rows.append([f"{each['ridge']:g}", found, *others])
-    return rows
-
-
-def _numbers(values: np.ndarray) -> str:
-    shown = " ".join(f"{value:.6g}" for value in values[:SHOWN_NUMBERS])
-    return shown + (
-        f" and {len(values) - SHOWN_NUMBERS} more" if len(values) > SHOWN_NUMBERS else ""
-    )

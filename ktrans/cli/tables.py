@@ -1,7 +1,8 @@
-"""Certificates and measurements as text."""
+"""Certificates, measurements and published numbers as text."""
 
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ktrans.analysis.verification import Measurement
 _WIDTH = 96
 _SHOWN_TEMPLATES = 6
 _SHOWN_EIGENVALUES = 4
+ERROR_HEADS = ("unseen", "closed form", "training")
 _DECISIONS = {True: "yes, certified", False: "no, certified singular", None: "undecided"}
 
 ROWS: dict[str, Callable[[Certificate], str]] = {
@@ -28,23 +30,37 @@ ROWS: dict[str, Callable[[Certificate], str]] = {
 def certificate_table(certificates: Mapping[str, Certificate]) -> str:
     """The certificates of several kernels on one task side by side, then the verdicts."""
     first = next(iter(certificates.values()))
-    rows = [
-        ["", *certificates],
-        *([name, *map(show, certificates.values())] for name, show in ROWS.items()),
-    ]
+    rows = certificate_rows(certificates)
     return "\n".join([*_task_lines(first), "", *columns(rows), "", *_verdicts(certificates)])
+
+
+def certificate_rows(certificates: Mapping[str, Certificate]) -> list[list[str]]:
+    """A row for each thing that was checked, a column for each kernel."""
+    found = ([name, *map(show, certificates.values())] for name, show in ROWS.items())
+    return [["", *certificates], *found]
 
 
 def error_table(measured: Mapping[str, Measurement], seeds: int) -> str:
     """Errors in every cell, mean ± standard error."""
-    first = next(iter(measured.values()))
-    heads = [head for name in measured for head in (f"{name}: unseen", "closed form", "training")]
-    rows = [["n", "ρ", *heads]]
-    for i, (n, rho) in enumerate(zip(first.num_samples, first.diversity, strict=True)):
-        cells = [cell for each in measured.values() for cell in _cells(each, i)]
-        rows.append([f"{n}", f"{rho:.5g}", *cells])
+    unseen, *others = ERROR_HEADS
+    heads = [head for name in measured for head in (f"{name}: {unseen}", *others)]
     title = f"Mean squared error, {seeds} training set(s) for each row; closed form for ρ → ∞"
-    return "\n".join([title, *columns(rows)])
+    return "\n".join([title, *columns([["n", "ρ", *heads], *error_rows(measured)])])
+
+
+def error_rows(measured: Mapping[str, Measurement]) -> list[list[str]]:
+    """n, ρ and the errors of each kernel, for each cell; no heads."""
+    first = next(iter(measured.values()))
+    return [
+        [f"{n}", f"{rho:.5g}", *(cell for each in measured.values() for cell in _cells(each, i))]
+        for i, (n, rho) in enumerate(zip(first.num_samples, first.diversity, strict=True))
+    ]
+
+
+def published_rows(numbers: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Published numbers and ours, from the list of figures in experiments/."""
+    cells = [[each["what"], f"{each['published']:g}", each["text"]] for each in numbers]
+    return [["", "published", "ours"], *cells]
 
 
 def columns(rows: list[list[str]]) -> list[str]:

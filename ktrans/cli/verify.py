@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from ktrans.analysis.diversity import can_change_vocabulary, vocabulary_for
 from ktrans.analysis.report import Report, describe_plan, investigate
 from ktrans.analysis.verification import Plan
@@ -11,11 +13,16 @@ from ktrans.cli.options import (
     TRANSFORMER,
     add_kernel,
     add_output,
+    add_report,
     add_task,
+    read_folder,
     read_kernels,
+    read_origin,
     read_task,
 )
-from ktrans.cli.output import prepare_folder, print_json, progress_bar, write_figure, write_json
+from ktrans.cli.output import print_json, progress_bar, write_figure, write_json
+from ktrans.cli.reports.page import write_report
+from ktrans.cli.reports.verify import verify_page
 from ktrans.cli.tables import certificate_table, error_table
 from ktrans.plotting import error_figure, gram_figure, paper_style, spectrum_figure
 from ktrans.tasks import TemplateTask
@@ -42,6 +49,7 @@ def add_command(commands: Any) -> None:
     measuring.add_argument("--ridge", type=float, default=1e-6, help="λ, absolute (%(default)s)")
     measuring.add_argument("--quick", action="store_true", help="small measurements, in seconds")
     add_output(parser)
+    add_report(parser)
     parser.set_defaults(run=run)
 
 
@@ -53,13 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     """
     task, kernels = read_task(arguments), read_kernels(arguments)
     plan = read_plan(arguments, task)
-    if arguments.out is not None:
-        prepare_folder(arguments.out)
+    folder = read_folder(arguments, "verify")
     report = investigate(
         task, kernels, plan, progress=lambda steps, word: progress_bar(word)(steps)
     )
     record = {"configuration": _configuration(arguments, task, plan), **report.to_dict()}
-    files = _write(arguments.out, report, record) if arguments.out is not None else []
+    files = _write(folder, arguments, task, report, record) if folder is not None else []
     record["files"] = [str(path) for path in files]
     _print(record, report, plan, as_json=arguments.json)
     return 0 if report.certificates[TRANSFORMER].holds else 1
@@ -91,19 +98,33 @@ def _configuration(arguments: argparse.Namespace, task: TemplateTask, plan: Plan
     return describe_plan(task, plan) | {name: getattr(arguments, name) for name in names}
 
 
-def _write(folder: Path, report: Report, record: dict[str, Any]) -> list[Path]:
+def _write(
+    folder: Path,
+    arguments: argparse.Namespace,
+    task: TemplateTask,
+    report: Report,
+    record: dict[str, Any],
+) -> list[Path]:
     certificate = {key: record[key] for key in ("configuration", "certificates", "versions")}
     files = [
         write_json(folder / "certificate.json", certificate),
         write_json(folder / "results.json", record),
     ]
     with paper_style():
-        figures = {"gram": gram_figure(report.grams), "spectrum": spectrum_figure(report.spectrum)}
-        if report.measured is not None and report.curves is not None:
-            chance = report.certificates[TRANSFORMER].chance or 0.0
-            figures["error"] = error_figure(report.measured, report.curves, chance)
+        figures = _figures(report)
         files += [write_figure(folder / f"{name}.png", each) for name, each in figures.items()]
+    if arguments.report:
+        origin = read_origin(arguments, record, files)
+        files.append(write_report(folder, verify_page(task, report, figures, origin)))
     return files
+
+
+def _figures(report: Report) -> dict[str, Figure]:
+    figures = {"gram": gram_figure(report.grams), "spectrum": spectrum_figure(report.spectrum)}
+    if report.measured is not None and report.curves is not None:
+        chance = report.certificates[TRANSFORMER].chance or 0.0
+        figures["error"] = error_figure(report.measured, report.curves, chance)
+    return figures
 
 
 def _print(record: dict[str, Any], report: Report, plan: Plan, *, as_json: bool) -> None:

@@ -1,6 +1,5 @@
 """Steps of Adam on mini-batches, and losses, for one network a seed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from ktrans.networks._configuration import Configuration, check_sizes, check_word
+from ktrans.networks._configuration import Configuration, NetworkConfig, check_sizes, check_word
 from ktrans.networks.data import Strings, TaskData
 from ktrans.tasks._checks import as_non_negative
 
@@ -67,13 +66,13 @@ def seeds_of(data: TaskData) -> UInt32[Array, "s"]:
 
 @eqx.filter_jit
 def start(
-    build: Callable[[PRNGKeyArray], Any], seeds: UInt32[Array, "s"], training: TrainingConfig
+    network: NetworkConfig, seeds: UInt32[Array, "s"], training: TrainingConfig
 ) -> tuple[Any, Any]:
     """A network and the state of its optimiser for each seed."""
 
     def of_seed(seed: UInt32[Array, ""]) -> tuple[Any, Any]:
-        network = build(_key(seed, _WEIGHTS))
-        return network, _optimiser(training).init(_split(network, training)[0])
+        built = network.build(_key(seed, _WEIGHTS))
+        return built, _optimiser(training).init(_split(built, training)[0])
 
     return eqx.filter_vmap(of_seed)(seeds)
 

@@ -175,7 +175,7 @@ def _identity(
 
 
 def _start(network: NetworkConfig, data: TaskData, training: TrainingConfig) -> _State:
-    networks, optimisers = start(network.build, seeds_of(data), training)
+    networks, optimisers = start(network, seeds_of(data), training)
     losses = evaluate(networks, data.parts)
     return _State(
         network=networks,

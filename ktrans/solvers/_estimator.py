@@ -1,7 +1,8 @@
 """scikit-learn habits shared by the estimators, and what they accept."""
 
-import inspect
-from typing import Any, NamedTuple, TypeVar
+import numbers
+import sys
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -11,9 +12,9 @@ from ktrans.gram.base import AbstractSquareGram
 from ktrans.gram.dense import ForeignGram, PrecomputedGram
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.solvers._inputs import check_width, read_matrix, read_strings
+from ktrans.solvers._parameters import Parametrised
 from ktrans.tasks import Dataset, TemplateTask
-
-E = TypeVar("E", bound="Estimator")
 
 
 class Training(NamedTuple):
@@ -24,33 +25,72 @@ class Training(NamedTuple):
     task: TemplateTask | None
 
 
-class Estimator:
-    """Hyperparameters as scikit-learn keeps them: stored as given, checked by `fit`."""
+class Estimator(Parametrised):
+    """What all estimators do with the data they are given, and what scikit-learn asks of them."""
 
     kernel: Any
+    gram_: AbstractSquareGram
+    _kind: ClassVar[Literal["regressor", "classifier"]] = "regressor"
+    _training: Training
 
-    @classmethod
-    def _parameter_names(cls) -> list[str]:
-        return list(inspect.signature(cls).parameters)
+    @property
+    def n_features_in_(self) -> int:
+        """Positions of the strings, or columns of a precomputed matrix, that `fit` was given."""
+        check_fitted(self, "gram_")
+        return _width(self.gram_)
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The hyperparameters by name; kernels are values and have no parameters below."""
-        return {name: getattr(self, name) for name in self._parameter_names()}
+    def _read(self, data: Any, labels: ArrayLike | None) -> Training:
+        self._training = read_training(self.kernel, data, labels)
+        self.gram_ = self._training.gram
+        return self._training
 
-    def set_params(self: E, **params: Any) -> E:
-        """Change hyperparameters; returns the estimator."""
-        for name, value in params.items():
-            if name not in self._parameter_names():
-                known = ", ".join(self._parameter_names())
-                raise ValueError(
-                    f"`{name}` is no parameter of {type(self).__name__}; it has {known}."
-                )
-            setattr(self, name, value)
-        return self
+    def _predict_with(self, data: Any, sums: Float[np.ndarray, "d c"]) -> Float[np.ndarray, "n1 c"]:
+        """Σ_x K(z, x) β_x over the distinct training samples x, for strings or matrix rows z."""
+        if isinstance(self.gram_, GramOperator):
+            return self.gram_.core_cross(self._read_test_strings(data)) @ sums
+        if not _is_array(data):
+            return np.asarray(data @ sums)
+        rows = read_matrix(data)
+        meaning = f"be the matrix of shape (n1, {len(sums)}) between test and training samples"
+        check_width(rows, len(sums), type(self).__name__, meaning)
+        return rows @ sums
 
-    def __repr__(self) -> str:
-        parameters = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
-        return f"{type(self).__name__}({parameters})"
+    def _read_test_strings(self, data: Any) -> np.ndarray:
+        strings = data.tokens if isinstance(data, Dataset) else read_strings(data)
+        check_width(strings, self.n_features_in_, type(self).__name__, "be as long as in training")
+        return strings
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "gram_")
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn should know; called by it alone, so that we need not import it."""
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags
+
+        is_regressor, is_precomputed = self._kind == "regressor", isinstance(self.kernel, str)
+        return Tags(
+            estimator_type=self._kind,
+            target_tags=TargetTags(required=True, multi_output=is_regressor),
+            regressor_tags=RegressorTags() if is_regressor else None,
+            classifier_tags=None if is_regressor else ClassifierTags(),
+            input_tags=InputTags(
+                categorical=not is_precomputed, pairwise=is_precomputed, sparse=is_precomputed
+            ),
+        )
+
+
+class Regressor(Estimator):
+    """An estimator that predicts one number, or one row of numbers, for each string."""
+
+    def predict(self, tokens: Any) -> np.ndarray:
+        """Predictions of the labels' shape."""
+        raise NotImplementedError
+
+    def score(self, tokens: Any, y: ArrayLike) -> float:
+        """Coefficient of determination R² of the predictions for labels y, as in scikit-learn."""
+        truth = np.asarray(y, dtype=np.float64)
+        error = np.sum((truth - self.predict(tokens)) ** 2)
+        return float(1 - error / np.sum((truth - truth.mean(0)) ** 2))
 
 
 def read_training(kernel: Any, data: Any, labels: ArrayLike | None) -> Training:
@@ -58,10 +98,13 @@ def read_training(kernel: Any, data: Any, labels: ArrayLike | None) -> Training:
     task = data.task if isinstance(data, Dataset | GramOperator) else None
     if labels is None:
         if not isinstance(data, Dataset):
-            raise ValueError("`labels` must be given unless `fit` gets a Dataset; got None.")
+            raise ValueError(
+                "`labels` must be given unless `fit` gets a Dataset: it requires y to be passed, "
+                "but the target y is None."
+            )
         labels = data.labels
+    array = _finite_labels(np.asarray(labels))
     gram = _read_gram(kernel, data)
-    array = np.asarray(labels)
     if array.ndim == 0 or len(array) != gram.shape[0]:
         raise ValueError(
             f"`labels` must have one entry for each of the {gram.shape[0]} samples; got shape "
@@ -72,7 +115,7 @@ def read_training(kernel: Any, data: Any, labels: ArrayLike | None) -> Training:
 
 def read_targets(training: Training) -> Float[np.ndarray, "n c"]:
     """Labels of a regression as float64 columns."""
-    labels = training.labels
+    labels = _numbers(training.labels)
     if training.task is not None and isinstance(training.task.labels, tuple):
         raise ValueError(
             "`labels` of this task are tokens, not numbers; use KernelLogisticRegression, or pass "
@@ -82,8 +125,6 @@ def read_targets(training: Training) -> Float[np.ndarray, "n c"]:
         raise TypeError(f"`labels` must be real numbers; got dtype {labels.dtype}.")
     if labels.ndim > 2:
         raise ValueError(f"`labels` must have shape (n,) or (n, c); got {labels.shape}.")
-    if not np.isfinite(labels).all():
-        raise ValueError("`labels` must be finite; they hold NaN or infinite entries.")
     return labels.astype(np.float64).reshape(len(labels), -1)
 
 
@@ -113,26 +154,11 @@ def read_number(name: str, value: Any) -> float:
 
 
 def check_fitted(estimator: Estimator, attribute: str) -> None:
-    """Refuse to predict before `fit`."""
+    """Refuse to predict before `fit`, with scikit-learn's own exception where that is in use."""
     if not hasattr(estimator, attribute):
-        raise ValueError(f"this {type(estimator).__name__} is not fitted yet; call `fit` first.")
-
-
-def predict_with(
-    gram: AbstractSquareGram, data: Any, sums: Float[np.ndarray, "d c"]
-) -> Float[np.ndarray, "n1 c"]:
-    """Σ_x K(z, x) β_x over the distinct training samples x, for strings or matrix rows z."""
-    if isinstance(gram, GramOperator):
-        return gram.core_cross(data.tokens if isinstance(data, Dataset) else data) @ sums
-    if hasattr(data, "__matmul__") and not isinstance(data, np.ndarray):
-        return np.asarray(data @ sums)
-    rows = np.asarray(data, dtype=np.float64)
-    if rows.ndim != 2 or rows.shape[1] != len(sums):
-        raise ValueError(
-            f"`tokens` must be the matrix of shape (n1, {len(sums)}) between test and training "
-            f"samples where the kernel is precomputed; got {rows.shape}."
-        )
-    return rows @ sums
+        exceptions = sys.modules.get("sklearn.exceptions")
+        kind = ValueError if exceptions is None else exceptions.NotFittedError
+        raise kind(f"this {type(estimator).__name__} is not fitted yet; call `fit` first.")
 
 
 def predict_unseen_with(
@@ -151,14 +177,33 @@ def predict_unseen_with(
     return gram.unseen(training.task.fresh_strings()[0]) @ np.stack(by_group)
 
 
+def _finite_labels(labels: np.ndarray) -> np.ndarray:
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ValueError("`labels` must be finite; they hold NaN or infinite entries.")
+    return labels
+
+
+def _numbers(labels: np.ndarray) -> np.ndarray:
+    """Python numbers in an array of objects, as data frames hold them, as float64."""
+    if labels.dtype.kind == "O" and all(isinstance(each, numbers.Real) for each in labels.flat):
+        return _finite_labels(labels.astype(np.float64))
+    return labels
+
+
 def _read_gram(kernel: Any, data: Any) -> AbstractSquareGram:
     if isinstance(kernel, TokenSymmetricKernel):
-        return data if isinstance(data, GramOperator) else GramOperator(kernel, data)
+        if isinstance(data, GramOperator):
+            return data
+        return GramOperator(kernel, data if isinstance(data, Dataset) else read_strings(data))
     if isinstance(kernel, str) and kernel == "precomputed":
         if isinstance(data, AbstractSquareGram):
             return data
-        return PrecomputedGram(data) if _is_array(data) else ForeignGram(data)
+        return PrecomputedGram(read_matrix(data)) if _is_array(data) else ForeignGram(data)
     raise TypeError(f'`kernel` must be a token-symmetric kernel or "precomputed"; got {kernel!r}.')
+
+
+def _width(gram: AbstractSquareGram) -> int:
+    return gram.tokens.shape[1] if isinstance(gram, GramOperator) else gram.shape[0]
 
 
 def _is_array(data: Any) -> bool:

@@ -1,12 +1,11 @@
 """Kernel gradient flow, and gradient descent as the same thing in steps."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-from ktrans.solvers._estimator import read_number, read_positive
-from ktrans.solvers.solution import OnFailure
+from ktrans.solvers._estimator import Regressor, read_number, read_positive
 from ktrans.solvers.spectral import SpectralEstimator
 
 
@@ -18,22 +17,26 @@ class EarlyStop(NamedTuple):
     errors: Float[np.ndarray, "t"]
 
 
-class _TimedEstimator(SpectralEstimator):
+class _TimedEstimator(SpectralEstimator, Regressor):
     """Predictions at several times at once."""
 
     def _read_times(self, times: Any) -> Float[np.ndarray, "t"]:
         raise NotImplementedError
 
-    def predict(self, tokens: Any, times: Any) -> np.ndarray:
+    def predict(self, tokens: Any, times: Any = None) -> np.ndarray:
         """f_t on strings.
 
         Args:
             tokens: Strings of shape (n1, k) or a `Dataset`; the (n1, n) matrix if precomputed.
-            times: Times (or numbers of steps), shape (t,); infinity is allowed.
+            times: Times (or numbers of steps), shape (t,); infinity is allowed. Left out, as
+                scikit-learn does: the one that the estimator was built for, its last.
 
         Returns:
-            Float64 of shape (t, n1), or (t, n1, c) for c columns of labels.
+            Float64 of shape (t, n1), or (t, n1, c) for c columns of labels; without the axis of
+            times where these are left out.
         """
+        if times is None:
+            return self._predict(tokens, np.array([self._hardest()]))[0]
         return self._predict(tokens, self._read_times(times))
 
     def predict_unseen(self, times: Any) -> np.ndarray:
@@ -102,11 +105,11 @@ class KernelGradientFlow(_TimedEstimator):
         self,
         kernel: Any,
         *,
-        max_time: float = np.inf,
-        method: Literal["auto", "dense", "lanczos"] = "auto",
-        tolerance: float = 1e-9,
-        max_iterations: int = 400,
-        on_failure: OnFailure = "raise",
+        max_time: Any = np.inf,
+        method: Any = "auto",
+        tolerance: Any = 1e-9,
+        max_iterations: Any = 400,
+        on_failure: Any = "raise",
     ):
         self.kernel = kernel
         self.max_time = max_time
@@ -156,11 +159,11 @@ class KernelGradientDescent(_TimedEstimator):
         kernel: Any,
         learning_rate: Any,
         *,
-        max_steps: int = 10**6,
-        method: Literal["auto", "dense", "lanczos"] = "auto",
-        tolerance: float = 1e-9,
-        max_iterations: int = 400,
-        on_failure: OnFailure = "raise",
+        max_steps: Any = 10**6,
+        method: Any = "auto",
+        tolerance: Any = 1e-9,
+        max_iterations: Any = 400,
+        on_failure: Any = "raise",
     ):
         self.kernel = kernel
         self.learning_rate = learning_rate

@@ -8,25 +8,32 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from ktrans._numerics import in_float64
-from ktrans.gram.base import apply
+from ktrans.gram.base import LinearMap, apply
+from ktrans.gram.dense import MatrixMap
 from ktrans.solvers._estimator import (
     Estimator,
     check_fitted,
     predict_unseen_with,
-    predict_with,
     read_positive,
-    read_training,
 )
 from ktrans.solvers.linear_system import sum_copies
-from ktrans.solvers.newton import LogisticProblem, damped, newton_direction
+from ktrans.solvers.newton import (
+    LogisticProblem,
+    damped,
+    dense_newton_direction,
+    newton_direction,
+)
 from ktrans.solvers.solution import OnFailure, Solution, StopReason, report_failure
+
+_ELIMINATED = 1000  # so many unknowns, strings times logits, are solved for by elimination
 
 
 class KernelLogisticRegression(Estimator):
     """Logistic regression in a kernel's space, min Σ_i −log p(y_i | x_i) + (λ/2) ‖f‖²_K.
 
-    Two classes have one logit, log p₁/p₀; more have one logit each. Solved by Newton's method with
-    conjugate gradients on the Gram operator; copies of a string are merged.
+    Two classes have one logit, log p₁/p₀; more have one logit each. Solved by Newton's method, its
+    steps by conjugate gradients on the Gram operator or, for few strings, by elimination; copies of
+    a string are merged.
 
     Args:
         kernel: A token-symmetric kernel, or "precomputed".
@@ -54,14 +61,16 @@ class KernelLogisticRegression(Estimator):
         ['no', 'yes']
     """
 
+    _kind = "classifier"
+
     def __init__(
         self,
         kernel: Any,
         ridge: Any,
         *,
-        tolerance: float = 1e-8,
-        max_iterations: int = 10_000,
-        on_failure: OnFailure = "raise",
+        tolerance: Any = 1e-8,
+        max_iterations: Any = 10_000,
+        on_failure: Any = "raise",
     ):
         self.kernel = kernel
         self.ridge = ridge
@@ -82,30 +91,36 @@ class KernelLogisticRegression(Estimator):
         """
         ridge = read_positive("ridge", self.ridge)
         tolerance = read_positive("tolerance", self.tolerance)
-        self._training = read_training(self.kernel, dataset, labels)
-        self.gram_ = self._training.gram
+        self._read(dataset, labels)
         self.classes_, indicators = _indicators(self._training.labels)
         counts = sum_copies(self.gram_.distinct, indicators)
-        self.solution = self._minimise(counts, ridge, tolerance)
-        self._sums = self.solution.value
+        self._solution = self._minimise(counts, ridge, tolerance)
+        self._sums = self._solution.value
         self.dual_coef_ = self._sums[:, 0] if len(self.classes_) == 2 else self._sums
-        report_failure(self.solution, self.on_failure)
+        report_failure(self._solution, self.on_failure)
         return self
+
+    @property
+    def solution(self) -> Solution:
+        """How the loss was minimised."""
+        check_fitted(self, "_solution")
+        return self._solution
 
     def decision_function(self, tokens: Any) -> np.ndarray:
         """The logits f: shape (n1,) for two classes, else (n1, c)."""
         check_fitted(self, "dual_coef_")
-        logits = predict_with(self.gram_, tokens, self._sums)
+        logits = self._predict_with(tokens, self._sums)
         return logits[:, 0] if len(self.classes_) == 2 else logits
 
     def predict_proba(self, tokens: Any) -> np.ndarray:
         """Probabilities of the classes, float64 of shape (n1, c)."""
         check_fitted(self, "dual_coef_")
-        return _softmax(predict_with(self.gram_, tokens, self._sums))
+        return _softmax(self._predict_with(tokens, self._sums))
 
     def predict(self, tokens: Any) -> np.ndarray:
         """The most probable class of each string, shape (n1,)."""
-        return self.classes_[np.argmax(self.predict_proba(tokens), axis=1)]
+        most_probable = np.argmax(self.predict_proba(tokens), axis=1)
+        return self.classes_[most_probable]
 
     def predict_proba_unseen(self) -> np.ndarray:
         """Probabilities on unseen symbols, shape (r, c), one row for each template of the task.
@@ -120,15 +135,21 @@ class KernelLogisticRegression(Estimator):
         """The most probable class of each template on unseen symbols, shape (r,)."""
         return self.classes_[np.argmax(self.predict_proba_unseen(), axis=1)]
 
-    def score(self, tokens: Any, labels: ArrayLike) -> float:
-        """Share of strings whose class is predicted."""
-        return float(np.mean(self.predict(tokens) == np.asarray(labels)))
+    def score(self, tokens: Any, y: ArrayLike) -> float:
+        """Share of strings whose class, of labels y, is predicted."""
+        return float(np.mean(self.predict(tokens) == np.asarray(y)))
+
+    def _core(self, num_unknowns: int) -> LinearMap:
+        """The Gram matrix of the distinct strings, held as a matrix where elimination is cheap."""
+        if num_unknowns <= _ELIMINATED:
+            return MatrixMap(jnp.asarray(self.gram_.core_to_dense()))
+        return self.gram_.core
 
     @in_float64
     def _minimise(
         self, counts: Float[np.ndarray, "d c"], ridge: float, tolerance: float
     ) -> Solution:
-        core = self.gram_.core
+        core = self._core(counts.size)
         multiplicity = core.put(self.gram_.distinct.multiplicity[:, None].astype(float))
         problem = LogisticProblem(core, core.put(counts), multiplicity, jnp.asarray(ridge))
         duals = logits = jnp.zeros_like(problem.counts)
@@ -143,7 +164,10 @@ class KernelLogisticRegression(Estimator):
             # The relative accuracy that makes Newton's method converge superlinearly.
             accuracy = jnp.asarray(min(0.1, best))
             allowed = jnp.asarray(self.max_iterations - spent)
-            step = newton_direction(problem, duals, logits, accuracy, allowed)
+            if isinstance(core, MatrixMap):
+                step = dense_newton_direction(problem, core.matrix, duals, logits)
+            else:
+                step = newton_direction(problem, duals, logits, accuracy, allowed)
             spent += int(step.count) + 1
             duals, _ = damped(problem, duals, logits, step)
             logits = apply(core, duals)
@@ -159,15 +183,14 @@ def _indicators(labels: np.ndarray) -> tuple[np.ndarray, Float[np.ndarray, "n c"
     """The classes, and 1 where a sample has a class; for two classes the second one's column."""
     if labels.ndim != 1:
         raise ValueError(f"`labels` must have shape (n,); got {labels.shape}.")
-    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise ValueError("`labels` must be finite; they hold NaN or infinite entries.")
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"`labels` must hold at least two classes; got only {classes.tolist()}.")
+        raise ValueError(f"`labels` must hold at least two classes; got one class, {classes[0]}.")
     if labels.dtype.kind == "f" and len(classes) > max(20, len(labels) // 2):
         raise ValueError(
             f"`labels` hold {len(classes)} distinct numbers for {len(labels)} samples, which are "
-            "no classes; use KernelRidge, or a task without label noise."
+            "no classes (Unknown label type: continuous); use KernelRidge, or a task without label "
+            "noise."
         )
     indicators = (codes[:, None] == np.arange(len(classes))).astype(np.float64)
     return classes, indicators[:, 1:] if len(classes) == 2 else indicators

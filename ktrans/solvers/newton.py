@@ -4,7 +4,8 @@ With F = K β the logits of d distinct samples, W their multiplicities and Y the
 labels, minimise Σ_i −log softmax(F)_{i, y_i} + (λ/2) tr βᵀ K β. The gradient is K G with
 G = λ β − (Y − W P), and Newton's step solves (λ + H K) δ = −G with H = W (diag P − P Pᵀ) sample by
 sample. That operator is symmetric and definite in the inner product of K, where conjugate gradients
-need one product with K for each iteration.
+need one product with K for each iteration. They do not see the null space of K; few samples are
+solved by elimination, which does.
 """
 
 from typing import NamedTuple
@@ -101,6 +102,24 @@ def newton_direction(
         return _State(step, residual, direction, product + ratio * now.image, energy)
 
     return jax.lax.while_loop(unfinished, iterate, start).step
+
+
+@eqx.filter_jit
+def dense_newton_direction(
+    problem: LogisticProblem,
+    matrix: Float[Array, "d d"],
+    duals: Float[Array, "d c"],
+    logits: Float[Array, "d c"],
+) -> Step:
+    """Solve (λ + H K) δ = −G by elimination."""
+    chances = problem.probabilities(logits)
+    size = duals.size
+    each = jnp.eye(duals.shape[1]) - chances[:, None, :]
+    blocks = (problem.multiplicity * chances)[:, :, None] * each
+    system = jnp.einsum("iab,ij->iajb", blocks, matrix).reshape(size, size)
+    right = -problem.gradient(duals, logits).reshape(size)
+    change = jnp.linalg.solve(system + problem.ridge * jnp.eye(size), right).reshape(duals.shape)
+    return Step(change, matrix @ change, jnp.zeros((), jnp.int32))
 
 
 @eqx.filter_jit

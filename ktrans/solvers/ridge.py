@@ -7,14 +7,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ktrans.solvers._estimator import (
-    Estimator,
+    Regressor,
     check_fitted,
     predict_unseen_with,
-    predict_with,
     read_non_negative,
     read_positive,
     read_targets,
-    read_training,
 )
 from ktrans.solvers.linear_system import (
     Method,
@@ -28,7 +26,7 @@ from ktrans.solvers.solution import OnFailure, Solution, report_failure
 _MAX_DENSE = 12_000
 
 
-class KernelRidge(Estimator):
+class KernelRidge(Regressor):
     """Kernel ridge regression, f̂(x) = k(x)ᵀ (K̂ + λI)⁻¹ y.
 
     Copies of a string are merged: the system solved is (K + λ W⁻¹) β = ȳ over distinct strings with
@@ -73,10 +71,10 @@ class KernelRidge(Estimator):
         kernel: Any,
         ridge: Any,
         *,
-        method: Method = "auto",
-        tolerance: float = 1e-10,
-        max_iterations: int = 1000,
-        on_failure: OnFailure = "raise",
+        method: Any = "auto",
+        tolerance: Any = 1e-10,
+        max_iterations: Any = 1000,
+        on_failure: Any = "raise",
     ):
         self.kernel = kernel
         self.ridge = ridge
@@ -98,9 +96,7 @@ class KernelRidge(Estimator):
         """
         ridge = read_non_negative("ridge", self.ridge)
         tolerance = read_positive("tolerance", self.tolerance)
-        self._training = read_training(self.kernel, dataset, labels)
-        self.gram_ = self._training.gram
-        targets = read_targets(self._training)
+        targets = read_targets(self._read(dataset, labels))
         self._shape = np.shape(self._training.labels)[1:]
         self._system = ridge_system(self.gram_, ridge, targets)
         found = solve_ridge_system(
@@ -113,9 +109,15 @@ class KernelRidge(Estimator):
         self._sums = found.value
         duals = dual_coefficients(self._system, self.gram_.distinct, targets, self._sums)
         self.dual_coef_ = duals.reshape(len(targets), *self._shape)
-        self.solution: Solution = replace(found, value=self.dual_coef_)
+        self._solution = replace(found, value=self.dual_coef_)
         report_failure(self.solution, self.on_failure)
         return self
+
+    @property
+    def solution(self) -> Solution:
+        """How the system was solved."""
+        check_fitted(self, "_solution")
+        return self._solution
 
     def predict(self, tokens: Any) -> np.ndarray:
         """f̂ on strings.
@@ -127,7 +129,7 @@ class KernelRidge(Estimator):
             Float64 of shape (n1,) or (n1, c), as exact as the solution.
         """
         check_fitted(self, "dual_coef_")
-        values = predict_with(self.gram_, tokens, self._sums)
+        values = self._predict_with(tokens, self._sums)
         return values.reshape(len(values), *self._shape)
 
     def predict_unseen(self) -> np.ndarray:
@@ -157,12 +159,6 @@ class KernelRidge(Estimator):
         targets = read_targets(self._training)
         duals = self.dual_coef_.reshape(targets.shape)
         return (targets - duals / inverse[:, None]).reshape(self.dual_coef_.shape)
-
-    def score(self, tokens: Any, labels: ArrayLike) -> float:
-        """Coefficient of determination R² of the predictions, as in scikit-learn."""
-        truth = np.asarray(labels, dtype=np.float64)
-        error = np.sum((truth - self.predict(tokens)) ** 2)
-        return float(1 - error / np.sum((truth - truth.mean(0)) ** 2))
 
 
 def _inverse_diagonal(system: RidgeSystem, gram: Any) -> np.ndarray:

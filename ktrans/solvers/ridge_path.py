@@ -40,10 +40,10 @@ class KernelRidgePath(SpectralEstimator):
         kernel: Any,
         ridges: Any,
         *,
-        method: Literal["auto", "dense", "lanczos"] = "auto",
-        tolerance: float = 1e-9,
-        max_iterations: int = 400,
-        on_failure: OnFailure = "raise",
+        method: Any = "auto",
+        tolerance: Any = 1e-9,
+        max_iterations: Any = 400,
+        on_failure: Any = "raise",
     ):
         self.kernel = kernel
         self.ridges = ridges

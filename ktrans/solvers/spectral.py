@@ -12,10 +12,8 @@ from ktrans.solvers._estimator import (
     Estimator,
     check_fitted,
     predict_unseen_with,
-    predict_with,
     read_positive,
     read_targets,
-    read_training,
 )
 from ktrans.solvers.modes import Modes, find_modes
 from ktrans.solvers.solution import ConvergenceError, ConvergenceWarning, OnFailure
@@ -58,9 +56,7 @@ class SpectralEstimator(Estimator):
         """
         tolerance = read_positive("tolerance", self.tolerance)
         last = self._hardest()
-        self._training = read_training(self.kernel, dataset, labels)
-        self.gram_ = self._training.gram
-        targets = read_targets(self._training)
+        targets = read_targets(self._read(dataset, labels))
         self._shape = np.shape(self._training.labels)[1:]
         multiplicity = self.gram_.distinct.multiplicity
         self.method_ = _choose(self.method, len(multiplicity))
@@ -95,7 +91,7 @@ class SpectralEstimator(Estimator):
 
     def _predict(self, tokens: Any, parameters: Float[np.ndarray, "t"]) -> np.ndarray:
         check_fitted(self, "_modes")
-        values = predict_with(self.gram_, tokens, self._sums(parameters))
+        values = self._predict_with(tokens, self._sums(parameters))
         return self._unflatten(values, len(parameters))
 
     def _predict_unseen(self, parameters: Float[np.ndarray, "t"]) -> np.ndarray:

@@ -1,15 +1,14 @@
 """Tasks in TOML files: what a file may say, read with limits, and the text that says it."""
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ktrans.tasks._checks import shown
+from ktrans.tasks._toml import check_keys, check_kind, need, parse
 from ktrans.tasks.substitution import Substitution, Zipf
 
-MAX_BYTES = 2**20
 MAX_TEMPLATES = 1000
 MAX_LENGTH = 256
 MAX_VOCAB_SIZE = 10**7
@@ -22,7 +21,6 @@ TASK_KEYS = {
     "substitution_tokens": list,
 }
 ROW_KEYS = {"template": (str, list), "label": (int, float, str), "weight": (int, float)}
-KINDS = {str: "a string", int: "an integer", float: "a number", list: "a list", dict: "a table"}
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -38,10 +36,10 @@ def read(path: Path) -> dict[str, Any]:
         FileNotFoundError: there is no such file.
         ValueError: it is too large, no TOML, or has an unknown, missing or wrong key.
     """
-    document = _parse(path)
-    _check_keys(path, "the file", document, {"task": dict, "templates": list})
-    task, rows = _need(path, document, "task"), _need(path, document, "templates")
-    _check_keys(path, "[task]", task, TASK_KEYS)
+    document = parse(path, "task")
+    check_keys(path, "the file", document, {"task": dict, "templates": list})
+    task, rows = need(path, document, "task"), need(path, document, "templates")
+    check_keys(path, "[task]", task, TASK_KEYS)
     _check_rows(path, rows)
     if task.get("vocab_size", 0) > MAX_VOCAB_SIZE:
         raise ValueError(f"{path}: `vocab_size` must be at most {MAX_VOCAB_SIZE} in a file.")
@@ -55,46 +53,6 @@ def read(path: Path) -> dict[str, Any]:
     }
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    # Only a regular file: a device or a pipe could be read without end.
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no task file '{path}'; give the path of a TOML file.")
-    with path.open("rb") as stream:
-        content = stream.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise ValueError(f"{path}: a task file must have at most {MAX_BYTES} bytes.")
-    try:
-        return tomllib.loads(content.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8.") from None
-    except RecursionError:
-        raise ValueError(f"{path}: nested too deeply; a task needs one level of tables.") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: not valid TOML: {error}.") from None
-
-
-def _need(path: Path, table: Mapping[str, Any], key: str) -> Any:
-    if key not in table:
-        raise ValueError(f"{path}: the key `{key}` is missing; add it.")
-    return table[key]
-
-
-def _check_keys(path: Path, where: str, table: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
-    for key, value in table.items():
-        if key not in kinds:
-            raise ValueError(
-                f"{path}: unknown key {shown(key)} in {where}; it may have {', '.join(kinds)}."
-            )
-        _check_kind(path, f"`{key}` in {where}", value, kinds[key])
-
-
-def _check_kind(path: Path, what: str, value: object, kinds: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, kinds):
-        allowed = kinds if isinstance(kinds, tuple) else (kinds,)
-        wanted = " or ".join(KINDS[kind] for kind in allowed)
-        raise ValueError(f"{path}: {what} must be {wanted}; got {shown(value)}.")
-
-
 def _check_rows(path: Path, rows: Sequence[Any]) -> None:
     if len(rows) > MAX_TEMPLATES:
         raise ValueError(
@@ -102,15 +60,15 @@ def _check_rows(path: Path, rows: Sequence[Any]) -> None:
         )
     for i, row in enumerate(rows):
         where = f"[[templates]] number {i + 1}"
-        _check_kind(path, where, row, dict)
-        _check_keys(path, where, row, ROW_KEYS)
-        template = _need(path, row, "template")
-        _need(path, row, "label")
+        check_kind(path, where, row, dict)
+        check_keys(path, where, row, ROW_KEYS)
+        template = need(path, row, "template")
+        need(path, row, "label")
         if len(template) > MAX_LENGTH:
             raise ValueError(f"{path}: {where} must have at most {MAX_LENGTH} symbols.")
         if isinstance(template, list):
             for token in template:
-                _check_kind(path, f"a token of {where}", token, str)
+                check_kind(path, f"a token of {where}", token, str)
     _check_repeats(path, [_key(row["template"]) for row in rows])
 
 
@@ -140,9 +98,9 @@ def _weights(rows: Sequence[Mapping[str, Any]]) -> list[Any] | None:
 def _substitution(path: Path, value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    _check_keys(path, "`substitution`", value, {"zipf": (int, float)})
+    check_keys(path, "`substitution`", value, {"zipf": (int, float)})
     try:
-        return Zipf(_need(path, value, "zipf"))
+        return Zipf(need(path, value, "zipf"))
     except ValueError as error:
         raise ValueError(f"{path}: `zipf` in `substitution`: {error}") from None
 

@@ -94,7 +94,7 @@ class Template:
 
     @cached_property
     def partition(self) -> tuple[int, ...]:
-        """Which positions carry equal symbols: each as the rank of its symbol's first appearance.
+        """Which positions carry equal symbols, each as the rank of its symbol's first appearance.
 
         Example:
             >>> Template("aαaβ").partition

@@ -61,6 +61,24 @@ def test_three_classes_agree_with_a_general_minimiser():
     np.testing.assert_allclose(model.predict_proba(data).sum(axis=1), 1.0, rtol=1e-14)
 
 
+def test_elimination_and_conjugate_gradients_agree(monkeypatch):
+    data = sample(60, 5, labels=(0.0, 1.0, 2.0))
+    eliminated = KernelLogisticRegression(KERNEL, ridge=0.5).fit(data)
+    monkeypatch.setattr("ktrans.solvers.logistic._ELIMINATED", 0)
+    iterated = KernelLogisticRegression(KERNEL, ridge=0.5).fit(data)
+    assert eliminated.solution.num_iterations < iterated.solution.num_iterations
+    # Both stop at a relative gradient norm of 1e-8.
+    np.testing.assert_allclose(eliminated.dual_coef_, iterated.dual_coef_, atol=1e-6)
+
+
+def test_a_matrix_of_low_rank_is_solved():
+    features = np.random.default_rng(0).standard_normal((40, 3))
+    labels = features[:, 0] > 0
+    model = KernelLogisticRegression("precomputed", ridge=0.1).fit(features @ features.T, labels)
+    assert model.solution.converged
+    assert model.score(features @ features.T, labels) > 0.95
+
+
 def test_classes_are_learned_and_carry_over_to_unseen_symbols():
     data = sample(500, 40, labels=(0.0, 1.0, 2.0))
     names = np.array(["first", "second", "third"])[data.labels.astype(int)]

@@ -1,0 +1,122 @@
+"""The API page: every public name, in groups. A name that is missing or undocumented is an error."""
+
+import importlib
+import types
+from pathlib import Path
+
+GROUPS = {
+    "Tasks": ("ktrans", "Template TemplateTask Dataset"),
+    "Named tasks": ("ktrans.tasks", "load names describe Wildcard Zipf"),
+    "Kernels": (
+        "ktrans",
+        "TokenSymmetricKernel AttentionKernel TransformerKernel MLPKernel IncidenceMLPKernel "
+        "ModifiedAttentionKernel ModifiedTransformerKernel TiedAttentionKernel Bounded Estimate",
+    ),
+    "Activations": ("ktrans", "Cosine Sine ReLU Erf GELU Identity Custom"),
+    "Kernels as tables": (
+        "ktrans.kernels.registry",
+        "kernel_from_dict kernel_to_dict register_kernel",
+    ),
+    "Power series": (
+        "ktrans",
+        "attention_series attention_series_polynomial first_separating_order",
+    ),
+    "Gram matrices and solvers": (
+        "ktrans",
+        "GramOperator KernelRidge KernelRidgePath KernelGradientFlow KernelGradientDescent "
+        "KernelLogisticRegression",
+    ),
+    "Template matrix and certificates": (
+        "ktrans",
+        "template_matrix verify Certificate separation mlp_groups Separation sigma_min "
+        "attention_map cosine_map best_conditioned enclose_spectrum",
+    ),
+    "Learning curves": (
+        "ktrans",
+        "learning_curve samples_needed Curve corrected_learning_curve corrected_samples_needed "
+        "cavity_learning_curve in_distribution_curve compare_with_theorem compare Comparison",
+    ),
+    "Spectra": (
+        "ktrans",
+        "population_spectrum block_structure collision_graph spectral_density learnability "
+        "population_power target_alignment effective_dimension population_effective_dimension",
+    ),
+    "Labels that are symbols": (
+        "ktrans",
+        "NextTokenKernel NextTokenRidge enlarged_template_matrix next_token_curve "
+        "verify_next_token NextTokenCertificate",
+    ),
+    "Sweeps": ("ktrans.sweeps", "sweep run_sweep read_sweep read_grid Grid"),
+    "Copying": (
+        "ktrans.copying",
+        "verify CopyingCertificate alignment Alignment Decay closed_form_ratios limiting_ratios "
+        "CopyingNetwork train Schedule TrainingPath collapse threshold SUCCESS",
+    ),
+    "Finite networks": (
+        "ktrans.networks",
+        "RandomFeatures Transformer TransformerConfig MLP MLPConfig train TrainingConfig "
+        "TrainingResult draw_task_data TaskData Strings",
+    ),
+    "Language models": (
+        "ktrans.networks",
+        "gpt2_config draw_gpt2 load_gpt2 num_parameters read_text Text train_tokenizer "
+        "load_tokenizer tokenize TextData train_language_model LanguageTraining LanguageResult "
+        "History perplexity Perplexity",
+    ),
+    "scikit-learn": (
+        "ktrans.interop.scikit_learn",
+        "GramFunction GramTransformer GaussianProcessKernel",
+    ),
+    "neural-tangents": ("ktrans.interop.neural_tangents", "load"),
+    "Kernel functions": (
+        "ktrans.interop.kernel_functions",
+        "from_neural_tangents to_neural_tangents",
+    ),
+    "Kernels from files": ("ktrans.interop.kernel_files", "kernel_from_file"),
+}
+
+_ROOMS = ("ktrans", "ktrans.tasks", "ktrans.copying", "ktrans.networks", "ktrans.sweeps")
+_HEAD = """# API
+
+Data are positional, everything else is given by keyword. Results are NumPy float64 arrays; a
+docstring says whether a number is exact, certified or estimated ([numerics](numerics.md)).
+"""
+
+
+def write_api(page: Path) -> None:
+    """Write the page.
+
+    Raises:
+        ValueError: if a public name has no place in it, or no docstring.
+    """
+    missing = _public() - {name for _, names in GROUPS.values() for name in names.split()}
+    if missing:
+        raise ValueError(f"docs/_api.py has no place for {', '.join(sorted(missing))}.")
+    sections = [_section(group, *GROUPS[group]) for group in GROUPS]
+    page.write_text("\n".join([_HEAD, *sections]), "utf-8")
+
+
+def _public() -> set[str]:
+    """Names in `__all__` of the rooms; the rooms themselves are no names."""
+    rooms = map(importlib.import_module, _ROOMS)
+    found = {(room, name) for room in rooms for name in room.__all__}
+    return {name for room, name in found if not isinstance(getattr(room, name), types.ModuleType)}
+
+
+def _section(title: str, module: str, names: str) -> str:
+    entries = "\n".join(_entry(module, name) for name in names.split())
+    return f"## {title}\n\n```{{eval-rst}}\n.. currentmodule:: {module}\n\n{entries}```\n"
+
+
+def _entry(module: str, name: str) -> str:
+    value = _load(module, name)
+    if not isinstance(value, type) and not callable(value):
+        return f".. autodata:: {name}\n"
+    if not (value.__doc__ or "").strip():
+        raise ValueError(f"{module}.{name} is public and has no docstring.")
+    kind = "autoclass" if isinstance(value, type) else "autofunction"
+    return f".. {kind}:: {name}\n"
+
+
+def _load(module: str, name: str) -> object:
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,179 @@
+"""Networks trained on template tasks: losses on unseen symbols, each training kept when it is done.
+
+A cell is one network, one task, one number of samples and its seeds; n is also the size of the
+training alphabet, as in the paper. What a cell gave is kept under a hash of the network, the way of
+training and the strings, so that figures share trainings, and a run that was interrupted goes on
+from its last checkpoint.
+"""
+
+import hashlib
+import json
+import math
+import shutil
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+import ktrans as kt
+from ktrans.cli.output import progress_bar, write_json
+from ktrans.copying import threshold
+from ktrans.networks import (
+    MLPConfig,
+    TaskData,
+    TrainingConfig,
+    TrainingResult,
+    TransformerConfig,
+    draw_task_data,
+    train,
+)
+
+CACHE = Path("results") / "trainings"
+LEVEL = 0.5  # of chance: what “learned” means in the figures
+
+_NETWORKS = {"transformer": TransformerConfig, "mlp": MLPConfig}
+
+Record = dict[str, Any]
+Place = TypeVar("Place", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A "transformer" or an "mlp", with the options that do not come from the data."""
+
+    network: str
+    options: dict[str, Any]
+
+    def configuration(self, data: TaskData) -> TransformerConfig | MLPConfig:
+        """The network for these data."""
+        sizes = {"num_tokens": data.num_tokens, "context_length": data.context_length}
+        if data.is_symbolic and self.network == "mlp":
+            sizes["outputs"] = data.num_tokens
+        return _NETWORKS[self.network](**sizes, **self.options)
+
+    def but(self, **options: Any) -> "Model":
+        """The same with other options."""
+        return Model(self.network, self.options | options)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A network to be trained on n strings over n tokens, for each seed, seeds in parallel."""
+
+    model: Model
+    num_samples: int
+    training: TrainingConfig
+    seeds: tuple[int, ...]
+    task: str = "aba_abb"
+    task_options: dict[str, Any] = field(default_factory=dict)
+
+    def draw(self) -> TaskData:
+        """Training, validation and test strings of each seed."""
+        task = kt.tasks.load(self.task, vocab_size=self.num_samples, **self.task_options)
+        return draw_task_data(task, num_samples=self.num_samples, seeds=self.seeds)
+
+    def split(self, together: bool) -> "list[Cell]":
+        """Itself, all seeds of which keep a GPU busy; or a cell for each seed."""
+        return [self] if together else [replace(self, seeds=(seed,)) for seed in self.seeds]
+
+
+def train_grid(
+    grid: Mapping[Place, Sequence[Cell]], cache: Path | None
+) -> dict[Place, list[Record]]:
+    """Train what is not in the cache yet.
+
+    Args:
+        grid: Cells by the place of their losses in a figure.
+        cache: Folder in which trainings are kept; None: nowhere.
+
+    Returns:
+        For each place a record for each seed of its cells, with the `test`, `validation` and
+        `train` losses, over that of chance, at the step of best validation.
+    """
+    jobs = [(place, cell) for place, cells in grid.items() for cell in cells]
+    found: dict[Place, list[Record]] = {place: [] for place in grid}
+    for place, cell in progress_bar("trainings")(jobs):
+        found[place] += _records(cell, cache)
+    return found
+
+
+def unseen_losses(records: Iterable[Record]) -> list[float]:
+    """The test loss of each record."""
+    return [record["test"] for record in records]
+
+
+def _records(cell: Cell, cache: Path | None) -> list[Record]:
+    data = cell.draw()
+    network = cell.model.configuration(data)
+    if cache is None:
+        return _summaries(train(network, data, cell.training), data)
+    identity = {"network": network.to_dict(), "training": cell.training.to_dict()}
+    name = _digest(identity | {"data": data.digest()})
+    file, running = cache / f"{name}.json", cache / name
+    if not file.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        result = train(network, data, cell.training, checkpoint=running)
+        write_json(file, {"cell": asdict(cell), "records": _summaries(result, data)})
+        shutil.rmtree(running)
+    return json.loads(file.read_text("utf-8"))["records"]
+
+
+def _digest(record: Record) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _summaries(result: TrainingResult, data: TaskData) -> list[Record]:
+    chance = math.log(data.num_tokens) if data.is_symbolic else 1.0
+    rows = np.arange(len(result.seeds))
+    losses = {
+        "test": result.test_losses,
+        "validation": result.validation_losses,
+        "train": result.train_losses,
+    }
+    at_best = {name: path[rows, result.best] / chance for name, path in losses.items()}
+    return [
+        {
+            "seed": seed,
+            "step": int(result.steps[result.best[i]]),
+            "seconds": result.seconds / len(rows),
+            **{name: float(values[i]) for name, values in at_best.items()},
+        }
+        for i, seed in enumerate(result.seeds)
+    ]
+
+
+def curve(counts: Sequence[float], losses: Sequence[Sequence[float]]) -> Record:
+    """Mean and standard error over seeds at each n, and the samples needed.
+
+    Args:
+        counts: n, ascending.
+        losses: For each n the loss of each seed, at least two.
+
+    Returns:
+        `x`, `loss`, `stderr` and `samples`.
+    """
+    table = np.array(losses, float)
+    mean, stderr = table.mean(axis=1), table.std(axis=1, ddof=1) / math.sqrt(table.shape[1])
+    return {
+        "x": list(counts),
+        "loss": mean.tolist(),
+        "stderr": stderr.tolist(),
+        "samples": samples_needed(counts, mean, stderr),
+    }
+
+
+def samples_needed(counts: Sequence[float], mean: np.ndarray, stderr: np.ndarray) -> Record:
+    """The n from which the loss stays below half of chance, linear in log n between counts.
+
+    Returns:
+        `estimate`, and `low` and `high` from the loss less and plus its standard error; None where
+        half of chance is not reached. The first count stands for itself and all below it.
+    """
+    n = np.array(counts, float)
+    found = {
+        name: threshold(n, mean + sign * stderr, LEVEL)
+        for name, sign in (("estimate", 0), ("low", -1), ("high", 1))
+    }
+    return {name: value if math.isfinite(value) else None for name, value in found.items()}
