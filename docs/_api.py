@@ -1,4 +1,4 @@
-"""The API page: every public name, in groups. A name that is missing or undocumented is an error."""
+"""The API page: every public name, in groups. A missing or undocumented name is an error."""
 
 import importlib
 import types

@@ -55,7 +55,7 @@ def plot_sigma_map(axes: Axes, found: Mapping[str, Any], norm: LogNorm) -> Axes:
     rows, columns = np.asarray(found["rows"]), np.asarray(found["columns"])
     sigma, bound = np.asarray(found["sigma_min"]), np.asarray(found["bound"])
     edges = _edges(columns, axes.get_xscale()), _edges(rows, axes.get_yscale())
-    shown = np.ma.masked_where(sigma <= bound, np.maximum(sigma, norm.vmin))
+    shown = np.ma.masked_where(sigma <= bound, np.maximum(sigma, norm.vmin or 0.0))
     axes.set_facecolor(_UNDECIDED)
     axes.pcolormesh(*edges, shown, norm=norm, cmap="viridis")
     return axes

@@ -6,8 +6,8 @@ import pytest
 
 import ktrans as kt
 from ktrans.analysis import verify
-from ktrans.analysis.template_matrix import enclosed_spectrum
 from ktrans.analysis.structure import entry_pattern, exact_rank, is_singular_by_structure
+from ktrans.analysis.template_matrix import enclosed_spectrum
 from ktrans.kernels.base import Bounded
 from tests.analysis.small_kernels import CoincidenceKernel
 
