@@ -20,11 +20,6 @@ _WINDOW = (1200, 1000)
 _PATIENCE = 60  # seconds for a page, on a machine that does other things too
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """The mark of these tests, which `make test` leaves out and `make test-browser` runs."""
-    config.addinivalue_line("markers", "browser: opens a page in headless Chromium")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of this folder, so that `-m "not browser"` leaves them all out."""
     here = Path(__file__).parent
