@@ -1,6 +1,8 @@
 """What every experiment does around its computation: arguments, result file, figure."""
 
 import argparse
+import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -31,11 +33,12 @@ def run_experiment(
     description: str | None,
     name: str,
     config_class: Any,
-    compute: Callable[[Any], R],
+    compute: Callable[..., R],
     draw: Callable[[R], Figure],
     *,
     record: Callable[[Any], Mapping[str, Any]] = dict,
     figure_name: str | None = None,
+    resumes: bool = False,
 ) -> R:
     """Compute, and write the result file, then the figure.
 
@@ -43,27 +46,37 @@ def run_experiment(
         description: For `--help`.
         name: Of the folder below results/, and of the figure.
         config_class: With `quick()` and `paper()`.
-        compute: From the configuration to the result.
+        compute: From the configuration to the result; from it and the folder where it `resumes`.
         draw: From the result to its figure.
         record: From the result to the entries of the result file.
         figure_name: Where it is not `name`.
+        resumes: Whether `compute` keeps in the folder what it has finished.
 
     Returns:
         The result.
     """
     arguments = read_arguments(description, name, config_class)
     folder, start = prepare_folder(arguments.out), time.perf_counter()
-    result = compute(arguments.config)
-    head = {"configuration": asdict(arguments.config), "versions": versions()}
-    seconds = time.perf_counter() - start
-    write_json(folder / "results.json", {**head, **record(result), "seconds": seconds})
+    result = compute(arguments.config, *([folder] if resumes else []))
+    write_results(folder, arguments.config, record(result), time.perf_counter() - start)
     write_picture(folder / f"{figure_name or name}.{arguments.format}", lambda: draw(result))
     return result
+
+
+def write_results(folder: Path, config: Any, entries: Mapping[str, Any], seconds: float) -> None:
+    """The result file: configuration, versions, entries, seconds."""
+    head = {"configuration": asdict(config), "versions": versions()}
+    write_json(folder / "results.json", {**head, **entries, "seconds": seconds})
+
+
+def digest(record: Any) -> str:
+    """A name for what was computed from a record, by which it is found again."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def write_picture(path: Path, draw: Callable[[], Figure]) -> None:
     """Draw in the style of papers and write; also as SVG, for `ktrans reproduce --report`."""
     with paper_style():
         figure = draw()
-        write_figure(path, figure)
-        write_figure(path.with_suffix(".svg"), figure)
+        for each in {path, path.with_suffix(".svg")}:
+            write_figure(each, figure)

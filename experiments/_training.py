@@ -6,7 +6,6 @@ training and the strings, so that figures share trainings, and a run that was in
 from its last checkpoint.
 """
 
-import hashlib
 import json
 import math
 import shutil
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import ktrans as kt
+from experiments._run import digest
 from ktrans.cli.output import progress_bar, write_json
 from ktrans.copying import threshold
 from ktrans.networks import (
@@ -110,7 +110,7 @@ def _records(cell: Cell, cache: Path | None) -> list[Record]:
     if cache is None:
         return _summaries(train(network, data, cell.training), data)
     identity = {"network": network.to_dict(), "training": cell.training.to_dict()}
-    name = _digest(identity | {"data": data.digest()})
+    name = digest(identity | {"data": data.digest()})[:32]
     file, running = cache / f"{name}.json", cache / name
     if not file.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -118,10 +118,6 @@ def _records(cell: Cell, cache: Path | None) -> list[Record]:
         write_json(file, {"cell": asdict(cell), "records": _summaries(result, data)})
         shutil.rmtree(running)
     return json.loads(file.read_text("utf-8"))["records"]
-
-
-def _digest(record: Record) -> str:
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _summaries(result: TrainingResult, data: TaskData) -> list[Record]:

@@ -13,8 +13,6 @@ JAX has one.
 import argparse
 import dataclasses
 import functools
-import hashlib
-import json
 import sysconfig
 import time
 from dataclasses import dataclass
@@ -25,9 +23,8 @@ import jax
 import numpy as np
 from scipy.special import stdtrit
 
-from experiments._run import write_picture
-from ktrans.analysis.report import versions
-from ktrans.cli.output import prepare_folder, write_json
+from experiments._run import digest, write_picture, write_results
+from ktrans.cli.output import prepare_folder
 from ktrans.networks import gpt2_config, load_gpt2
 from ktrans.networks.language_model import LanguageResult, train_language_model
 from ktrans.networks.language_optimisation import PRECISIONS, LanguageTraining
@@ -151,7 +148,7 @@ def _data(config: Config, cache: Path | None) -> TextData:
 def _name(config: Config, data: TextData) -> str:
     """What all but the seed is known by."""
     record = dataclasses.asdict(config) | {"seeds": None, "data": data.digest()}
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
+    return digest(record)[:16]
 
 
 def _train(
@@ -273,9 +270,7 @@ def main() -> None:
     config, folder = _configuration(arguments), prepare_folder(arguments.out)
     start = time.perf_counter()
     results = compute(config, CACHE)
-    head = {"configuration": dataclasses.asdict(config), "versions": versions()}
-    seconds = time.perf_counter() - start
-    write_json(folder / "results.json", {**head, **results, "seconds": seconds})
+    write_results(folder, config, results, time.perf_counter() - start)
     draw = functools.partial(language_model_figure, results)
     write_picture(folder / f"language_model.{arguments.format}", draw)
     print("\n".join(results["verdict"]))

@@ -10,17 +10,15 @@ Rows of the maps are kept in DIR as they are finished: an interrupted run goes o
 """
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import ktrans as kt
-from experiments._run import read_arguments, write_picture
+from experiments._run import run_experiment
 from ktrans.analysis.conditioning import SigmaMap
-from ktrans.analysis.report import versions
-from ktrans.cli.output import prepare_folder, write_json
 from ktrans.plotting.conditioning import conditioning_figure
 
 
@@ -120,14 +118,10 @@ def summary(result: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """Compute, write the result file and the figure, print how many points are certified."""
-    arguments = read_arguments(__doc__, "nonsingularity", Config)
-    folder, start = prepare_folder(arguments.out), time.perf_counter()
-    result = compute(arguments.config, folder)
-    head = {"configuration": asdict(arguments.config), "versions": versions()}
-    seconds = time.perf_counter() - start
-    write_json(folder / "results.json", {**head, "tasks": result, "seconds": seconds})
-    picture = folder / f"nonsingularity.{arguments.format}"
-    write_picture(picture, lambda: conditioning_figure(result))
+    result = run_experiment(
+        __doc__, "nonsingularity", Config, compute, conditioning_figure,
+        record=lambda tasks: {"tasks": tasks}, resumes=True,
+    )  # fmt: skip
     print(summary(result))
 
 

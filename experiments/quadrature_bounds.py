@@ -9,8 +9,6 @@ too dear they check quasi-Monte Carlo instead, whose bound is five standard erro
 Finished batches are kept in DIR/batches: an interrupted run goes on where it stopped.
 """
 
-import hashlib
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,10 +18,9 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from experiments._run import read_arguments, write_picture
+from experiments._run import digest, run_experiment
 from ktrans._files import write_whole
-from ktrans.analysis.report import versions
-from ktrans.cli.output import prepare_folder, write_json
+from ktrans.cli.output import prepare_folder
 from ktrans.kernels.attention.exact import cost, exact_values, rule_values
 from ktrans.kernels.attention.multigraph import PairGraph, pair_graph, pair_strings
 from ktrans.kernels.attention.quadrature import quadrature_rule
@@ -186,7 +183,7 @@ def _ratio(checks: Checks) -> np.ndarray:
 
 def _kept(folder: Path, what: Any, work: Callable[[], Checks]) -> Checks:
     """What the file of this batch holds, or the work done now and kept there."""
-    file = folder / f"{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.npz"
+    file = folder / f"{digest(what)[:16]}.npz"
     if not file.exists():
         checks = work()
         write_whole(file, lambda stream: np.savez(stream, **checks._asdict()))
@@ -219,14 +216,11 @@ def summary(result: dict[str, Any]) -> Iterator[str]:
 
 def main() -> None:
     """Compute, write the result file and the figure, print what held."""
-    arguments = read_arguments(__doc__, "quadrature_bounds", Config)
-    start, folder = time.perf_counter(), prepare_folder(arguments.out)
-    result = compute(arguments.config, prepare_folder(folder / "batches"))
-    head = {"configuration": asdict(arguments.config), "versions": versions()}
-    seconds = time.perf_counter() - start
-    write_json(folder / "results.json", {**head, **result, "seconds": seconds})
-    picture = folder / f"quadrature_bounds.{arguments.format}"
-    write_picture(picture, lambda: quadrature_bounds_figure(result))
+    result = run_experiment(
+        __doc__, "quadrature_bounds", Config,
+        lambda config, folder: compute(config, prepare_folder(folder / "batches")),
+        quadrature_bounds_figure, resumes=True,
+    )  # fmt: skip
     print("\n".join(summary(result)))
 
 

@@ -13,9 +13,10 @@ from ktrans.analysis._arguments import read_ridge
 from ktrans.analysis.certificate import Certificate, chance_error, verify
 from ktrans.analysis.eigenlearning import corrected_learning_curve, in_distribution_curve
 from ktrans.analysis.learning_curve import learning_curve
+from ktrans.analysis.population import has_symmetry
 from ktrans.analysis.reasons import Measured, reasons
 from ktrans.analysis.template_matrix import check_kernel, check_task
-from ktrans.analysis.verification import MAX_SAMPLES, unseen_error
+from ktrans.analysis.verification import MAX_SAMPLES, mean_over_seeds, unseen_error
 from ktrans.gram.coefficients import PairValues
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.base import Estimate, TokenSymmetricKernel
@@ -116,8 +117,8 @@ class KernelComparison:
     def summary(self) -> dict[str, Estimate]:
         """Errors as means over training sets with standard errors, each of shape (n,)."""
         return {
-            "unseen": _mean(self.unseen),
-            "in_distribution": _mean(self.in_distribution),
+            "unseen": mean_over_seeds(self.unseen),
+            "in_distribution": mean_over_seeds(self.in_distribution),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -156,8 +157,8 @@ class Comparison:
         """
         first, other = next(iter(self.kernels.values())), self.kernels[name]
         return {
-            "unseen": _mean(first.unseen - other.unseen),
-            "in_distribution": _mean(first.in_distribution - other.in_distribution),
+            "unseen": mean_over_seeds(first.unseen - other.unseen),
+            "in_distribution": mean_over_seeds(first.in_distribution - other.in_distribution),
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -291,15 +292,10 @@ def _curves(task: TemplateTask, design: Design, kernel: TokenSymmetricKernel) ->
     grid = np.geomspace(min(design.num_samples), max(design.num_samples), _CURVE_POINTS)
     options: Any = {"num_samples": grid, "ridge": design.ridge}
     limit = learning_curve(kernel, task, **options).mse
-    if not _is_uniform(task):
+    if not has_symmetry(task):
         return Curves(grid, limit, None, None)
     unseen = corrected_learning_curve(kernel, task, **options).mse
     return Curves(grid, limit, unseen, in_distribution_curve(kernel, task, **options).risk)
-
-
-def _is_uniform(task: TemplateTask) -> bool:
-    """Whether the population operator commutes with permutations of the tokens."""
-    return task.is_uniform and all(i >= task.vocab_size for i in task.regular_token_ids.values())
 
 
 def _eigenvalues(task: TemplateTask, design: Design, values: PairValues) -> Float[np.ndarray, "n"]:
@@ -331,13 +327,6 @@ def _read_kernels(kernels: object) -> dict[str, _Known]:
 def _describe(task: TemplateTask) -> dict[str, Any]:
     names = ("name", "vocab_size", "diversity", "noise_std")
     return {"templates": list(map(str, task.templates))} | {n: getattr(task, n) for n in names}
-
-
-def _mean(values: Errors) -> Estimate:
-    """Over training sets, with its standard error; NaN for a single seed."""
-    seeds = values.shape[1]
-    spread = values.std(axis=1, ddof=1) if seeds > 1 else np.full(len(values), np.nan)
-    return Estimate(values.mean(axis=1), spread / np.sqrt(seeds))
 
 
 def _record(estimates: Mapping[str, Estimate]) -> dict[str, Any]:

@@ -242,6 +242,13 @@ def _integers(values: list[int]) -> np.ndarray:
     return np.array(values, dtype=np.int64 if fits else object)
 
 
+def has_symmetry(task: TemplateTask) -> bool:
+    """Whether the population operator commutes with all permutations of the tokens."""
+    return task.is_uniform and not any(
+        number < task.vocab_size for number in task.regular_token_ids.values()
+    )
+
+
 def _check_symmetry(task: TemplateTask) -> None:
     if not task.is_uniform:
         raise ValueError(

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from ktrans.analysis._arguments import read_ridge
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.analysis.learning_curve import learning_curve
-from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.kernels.base import Estimate, TokenSymmetricKernel
 from ktrans.solvers.ridge import KernelRidge
 from ktrans.tasks import Dataset, TemplateTask
 
@@ -173,22 +173,23 @@ def _summary(
     cells: list[Cell], table: Float[np.ndarray, "cells seeds 3"], curve: Float[np.ndarray, "cells"]
 ) -> Measurement:
     unseen, training, residual = np.moveaxis(table, -1, 0)
+    error = mean_over_seeds(unseen)
     return Measurement(
         num_samples=np.array([n for _, n in cells]),
         diversity=np.array([task.diversity for task, _ in cells]),
-        unseen=unseen.mean(1),
-        unseen_stderr=_standard_error(unseen),
+        unseen=error.mean,
+        unseen_stderr=error.stderr,
         training=training.mean(1),
         closed_form=curve,
         residual=residual.max(1),
     )
 
 
-def _standard_error(values: Float[np.ndarray, "cells seeds"]) -> Float[np.ndarray, "cells"]:
+def mean_over_seeds(values: Float[np.ndarray, "rows seeds"]) -> Estimate:
+    """The mean of each row over training sets, with its standard error; NaN for a single seed."""
     seeds = values.shape[1]
-    if seeds == 1:
-        return np.full(len(values), np.nan)
-    return values.std(axis=1, ddof=1) / np.sqrt(seeds)
+    spread = values.std(axis=1, ddof=1) if seeds > 1 else np.full(len(values), np.nan)
+    return Estimate(values.mean(axis=1), spread / np.sqrt(seeds))
 
 
 def _check_range(name: str, values: tuple[Any, ...], least: int, most: int) -> None:

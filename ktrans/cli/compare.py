@@ -13,6 +13,7 @@ from ktrans.cli.options import (
     MLP,
     TRANSFORMER,
     add_kernel,
+    add_measurements,
     add_output,
     add_report,
     add_task,
@@ -21,7 +22,7 @@ from ktrans.cli.options import (
     read_origin,
     read_task,
 )
-from ktrans.cli.output import print_json, progress_bar, write_figure, write_json
+from ktrans.cli.output import print_json, show_progress, write_figure, write_json
 from ktrans.cli.reports.compare import comparison_page
 from ktrans.cli.reports.page import write_report
 from ktrans.cli.tables import columns
@@ -58,11 +59,7 @@ def add_command(commands: Any) -> None:
     add_task(parser)
     add_kernel(parser)
     _add_kernels(parser)
-    measuring = parser.add_argument_group("measurements")
-    measuring.add_argument("--n", type=int, nargs="+", help="numbers of samples")
-    measuring.add_argument("--seeds", type=int, help="number of training sets for each n")
-    measuring.add_argument("--ridge", type=float, default=1e-6, help="λ, absolute (%(default)s)")
-    measuring.add_argument("--quick", action="store_true", help="small measurements, in seconds")
+    add_measurements(parser)
     add_output(parser)
     add_report(parser)
     parser.set_defaults(run=run)
@@ -93,12 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     task = read_task(arguments)
     kernels = read_compared(arguments, task)
     folder = read_folder(arguments, "compare")
-    found = compare(
-        task,
-        kernels,
-        **_design(arguments),
-        progress=lambda steps, word: progress_bar(word)(steps),
-    )
+    found = compare(task, kernels, **_design(arguments), progress=show_progress)
     configuration = _configuration(arguments, task, found)
     record = {"configuration": configuration, "versions": versions(), **found.to_dict()}
     files = _write(folder, arguments, task, record, found) if folder is not None else []

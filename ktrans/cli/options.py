@@ -11,19 +11,13 @@ import ktrans.tasks
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.cli.output import prepare_folder
 from ktrans.cli.reports.page import Origin
-from ktrans.kernels.activations import GELU, Activation, Cosine, Erf, Identity, ReLU, Sine
+from ktrans.kernels.activations import Cosine, ReLU
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.mlp import MLPKernel
+from ktrans.kernels.registry import ACTIVATIONS
 from ktrans.kernels.transformer import TransformerKernel
 from ktrans.tasks import TemplateTask
 
-PLAIN_ACTIVATIONS: dict[str, type[Activation]] = {
-    "sin": Sine,
-    "relu": ReLU,
-    "erf": Erf,
-    "gelu": GELU,
-    "identity": Identity,
-}
 TRANSFORMER, MLP = "transformer", "MLP (NTK)"
 
 
@@ -38,10 +32,21 @@ def add_kernel(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("transformer kernel")
     group.add_argument("--beta", type=float, default=1.0, help="inverse temperature (%(default)s)")
     group.add_argument("--gamma", type=float, default=0.7, help="positional strength (%(default)s)")
-    names = ["cos", *PLAIN_ACTIVATIONS]
-    group.add_argument("--activation", choices=names, default="cos", help="φ (%(default)s)")
+    group.add_argument(
+        "--activation", choices=list(ACTIVATIONS), default="cos", help="φ (%(default)s)"
+    )
     group.add_argument("--b1", type=float, default=1.0, help="of cos(b1 t + b2) (%(default)s)")
     group.add_argument("--b2", type=float, default=0.5, help="of cos(b1 t + b2) (%(default)s)")
+
+
+def add_measurements(parser: argparse.ArgumentParser) -> Any:
+    """--n, --seeds, --ridge and --quick; the group, for what else is measured."""
+    group = parser.add_argument_group("measurements")
+    group.add_argument("--n", type=int, nargs="+", help="numbers of samples")
+    group.add_argument("--seeds", type=int, help="number of training sets for each point")
+    group.add_argument("--ridge", type=float, default=1e-6, help="λ, absolute (%(default)s)")
+    group.add_argument("--quick", action="store_true", help="small measurements, in seconds")
+    return group
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -102,4 +107,4 @@ def read_kernels(arguments: argparse.Namespace) -> dict[str, TokenSymmetricKerne
 def _read_activation(arguments: argparse.Namespace) -> Any:
     if arguments.activation == "cos":
         return Cosine(b1=arguments.b1, b2=arguments.b2)
-    return PLAIN_ACTIVATIONS[arguments.activation]()
+    return ACTIVATIONS[arguments.activation]()

@@ -49,6 +49,11 @@ def write_figure(path: Path, figure: Figure) -> Path:
     return write_whole(path, lambda stream: figure.savefig(stream, format=kind))
 
 
+def show_progress(steps: Iterable[T], word: str) -> Iterable[T]:
+    """The steps, with a progress bar."""
+    return progress_bar(word)(steps)
+
+
 def progress_bar(word: str) -> Callable[[Iterable[T]], Iterable[T]]:
     """A progress bar on standard error, gone when the loop is over."""
     return lambda steps: tqdm(list(steps), desc=word, file=sys.stderr, leave=False)

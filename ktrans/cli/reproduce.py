@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import difflib
 import importlib
 import sys
 import textwrap
@@ -16,6 +15,7 @@ from ktrans.cli.output import prepare_folder, print_json
 from ktrans.cli.reports.page import FILE, write_report
 from ktrans.cli.reports.reproduce import reproduction_page
 from ktrans.cli.tables import columns, published_rows
+from ktrans.tasks._checks import suggest
 
 _WIDTH = 96
 _RESULTS = Path("results")
@@ -86,12 +86,10 @@ def _load_figures() -> Any:
 def _find(figures: Any, name: str | None) -> Any:
     if name in figures.BY_NAME:
         return figures.BY_NAME[name]
-    known = ", ".join(figures.BY_NAME)
     if name is None:
+        known = ", ".join(figures.BY_NAME)
         raise ValueError(f"`FIGURE` or --list must be given; known: {known}.")
-    near = difflib.get_close_matches(name, figures.BY_NAME)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {known}."
-    raise ValueError(f"There is no figure '{name}'; {hint}")
+    raise ValueError(f"There is no figure '{name}'; {suggest(name, figures.BY_NAME)}")
 
 
 def _reproduce(figure: Any, kind: str, folder: Path) -> Any:

@@ -12,6 +12,7 @@ from ktrans.analysis.verification import Plan
 from ktrans.cli.options import (
     TRANSFORMER,
     add_kernel,
+    add_measurements,
     add_output,
     add_report,
     add_task,
@@ -20,7 +21,7 @@ from ktrans.cli.options import (
     read_origin,
     read_task,
 )
-from ktrans.cli.output import print_json, progress_bar, write_figure, write_json
+from ktrans.cli.output import print_json, show_progress, write_figure, write_json
 from ktrans.cli.reports.page import write_report
 from ktrans.cli.reports.verify import verify_page
 from ktrans.cli.tables import certificate_table, error_table
@@ -42,12 +43,8 @@ def add_command(commands: Any) -> None:
     )
     add_task(parser)
     add_kernel(parser)
-    measuring = parser.add_argument_group("measurements")
-    measuring.add_argument("--n", type=int, nargs="+", help="numbers of samples")
+    measuring = add_measurements(parser)
     measuring.add_argument("--rho", type=float, nargs="+", help="sample diversities")
-    measuring.add_argument("--seeds", type=int, help="number of training sets for each point")
-    measuring.add_argument("--ridge", type=float, default=1e-6, help="λ, absolute (%(default)s)")
-    measuring.add_argument("--quick", action="store_true", help="small measurements, in seconds")
     add_output(parser)
     add_report(parser)
     parser.set_defaults(run=run)
@@ -62,9 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     task, kernels = read_task(arguments), read_kernels(arguments)
     plan = read_plan(arguments, task)
     folder = read_folder(arguments, "verify")
-    report = investigate(
-        task, kernels, plan, progress=lambda steps, word: progress_bar(word)(steps)
-    )
+    report = investigate(task, kernels, plan, progress=show_progress)
     record = {"configuration": _configuration(arguments, task, plan), **report.to_dict()}
     files = _write(folder, arguments, task, report, record) if folder is not None else []
     record["files"] = [str(path) for path in files]

@@ -1,7 +1,9 @@
 """Sentences for bad arguments: each names the argument, the value and the remedy."""
 
+import difflib
 import math
 import operator
+from collections.abc import Iterable
 from numbers import Real
 
 from numpy import bool_
@@ -13,6 +15,15 @@ def shown(value: object) -> str:
     """The value as an error message shows it: on one line and not at length."""
     text = repr(value).replace("\n", " ")
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The nearest known names, or all of them, to end a sentence about an unknown one."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names)
+    return (
+        f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(names)}."
+    )
 
 
 def as_int(name: str, value: object, minimum: int) -> int:

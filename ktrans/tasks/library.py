@@ -1,6 +1,5 @@
 """Named tasks: the paper's, the classical relational tests, and some with regular tokens."""
 
-import difflib
 import inspect
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ktrans.tasks._checks import as_int, shown
+from ktrans.tasks._checks import as_int, shown, suggest
 from ktrans.tasks.task import TemplateTask
 from ktrans.tasks.templates import Template
 
@@ -229,11 +228,7 @@ def _pairwise_disjoint(candidates: Iterator[Template | None]) -> Iterator[Templa
 def _find(name: object) -> NamedTask:
     if isinstance(name, str) and name in TASKS:
         return TASKS[name]
-    near = difflib.get_close_matches(str(name), TASKS)
-    hint = (
-        f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(TASKS)}."
-    )
-    raise ValueError(f"There is no task {shown(name)}; {hint}")
+    raise ValueError(f"There is no task {shown(name)}; {suggest(str(name), TASKS)}")
 
 
 def _fixed(labelled: Labelled) -> Callable[[], Labelled]:
