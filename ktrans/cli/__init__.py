@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from ktrans.cli import compare, copying, reproduce, spectrum, sweep, tasks, verify
+from ktrans.cli import compare, copying, explore, reproduce, spectrum, sweep, tasks, verify
 from ktrans.solvers.solution import ConvergenceError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(prog="ktrans", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (tasks, verify, spectrum, compare, copying, sweep, reproduce):
+    for command in (tasks, verify, spectrum, compare, explore, copying, sweep, reproduce):
         command.add_command(commands)
     return parser
 
