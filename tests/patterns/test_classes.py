@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ktrans.patterns import classes as ways
 from ktrans.patterns.classes import as_tokens, equality_pattern, pair_classes
 
 
@@ -35,6 +36,30 @@ def test_no_class_is_listed_twice():
     classes = pair_classes(tokens, tokens)
     joint = equality_pattern(np.concatenate([classes.tokens1, classes.tokens2], axis=1))
     assert len(np.unique(joint, axis=0)) == len(joint)
+
+
+@pytest.mark.parametrize("few", [0, 10**9], ids=["by groups", "by joint patterns"])
+def test_both_ways_find_the_same_classes(few, monkeypatch):
+    rng = np.random.default_rng(1)
+    first, second = rng.integers(0, 3, (50, 4)), rng.integers(0, 3, (40, 4))
+    monkeypatch.setattr(ways, "_FEW_PAIRS", few)
+    monkeypatch.setattr(ways, "_JOINT_BLOCK", 300)
+    classes = pair_classes(first, second)
+    i, j = np.divmod(np.arange(2000), 40)
+    joint = equality_pattern(np.hstack([first[i], second[j]]))
+    pairs = np.hstack([classes.tokens1, classes.tokens2])[classes.index.reshape(-1)]
+    assert np.array_equal(joint, equality_pattern(pairs))
+    assert len(classes.tokens1) == len(np.unique(joint, axis=0))
+
+
+def test_long_strings_have_classes_too():
+    tokens = np.stack([np.arange(70), np.arange(70) + 70, np.arange(70) + 1, np.arange(70)])
+    classes = pair_classes(tokens, tokens)
+    index = classes.index
+    assert index[0, 0] == index[1, 1] == index[0, 3]
+    assert index[0, 1] == index[1, 3]
+    assert index[0, 2] != index[2, 0]
+    assert len(classes.tokens1) == 6
 
 
 @pytest.mark.parametrize(
