@@ -9,6 +9,8 @@ import jax
 import jax.core
 import numpy as np
 
+MAX_DENSE_BYTES = 8 * 2**30
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -49,3 +51,14 @@ def as_plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def check_dense_size(shape: tuple[int, int]) -> None:
+    """Refuse a matrix that would not fit, and name the memory before it is taken."""
+    needed = 8 * shape[0] * shape[1]
+    if needed > MAX_DENSE_BYTES:
+        raise ValueError(
+            f"the dense matrix of shape {shape} needs {needed / 2**30:.1f} GiB, more than "
+            f"{MAX_DENSE_BYTES / 2**30:.0f} GiB; use products (`GramOperator(kernel, tokens) @ v`) "
+            "or a subset of the samples."
+        )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from ktrans._checks import check_kind
 from ktrans.analysis.eigenpairs import top_eigenpairs
 from ktrans.analysis.pair_counts import pair_table
 from ktrans.analysis.population import (
@@ -46,6 +47,7 @@ def target_alignment(operator: GramOperator, labels: object) -> float:
         >>> 0 < target_alignment(kt.GramOperator(mlp, data), data.labels) < 1
         True
     """
+    check_kind("operator", operator, GramOperator)
     y = _read_labels(labels, operator.shape[0])
     table = pair_table(operator)
     frobenius = np.sqrt(table.total(table.values**2, table.self_values**2))

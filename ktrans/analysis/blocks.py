@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import subspace_angles
 
+from ktrans._checks import check_kind
 from ktrans.analysis.collision_graph import SAME, CollisionGraph, as_operator, collision_graph
 from ktrans.analysis.eigenpairs import leading_eigenpairs, top_eigenpairs
 from ktrans.analysis.template_matrix import template_matrix
@@ -126,7 +127,7 @@ class BlockStructure:
 
 def block_structure(
     kernel: object,
-    dataset: Dataset,
+    dataset: Any,
     *,
     progress: Callable[[Iterable[str]], Iterable[str]] = iter,
 ) -> BlockStructure:
@@ -158,6 +159,7 @@ def block_structure(
         >>> block_structure(mlp, data).share_equal > 0.95
         True
     """
+    check_kind("dataset", dataset, Dataset)
     _check_templates(dataset)
     blocks = _Blocks(kernel, dataset)
     steps: dict[str, Callable[[], dict[str, Any]]] = {

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ktrans.analysis._arguments import read_counts, read_ridge
+from ktrans._checks import as_int, as_non_negative
+from ktrans.analysis._arguments import read_counts
 from ktrans.analysis.eigenlearning import corrected_learning_curve
 from ktrans.analysis.learning_curve import Curve, Moments, Problem, make_curve, read_problem
 from ktrans.analysis.population import Operator, population_operator
@@ -71,7 +72,8 @@ def cavity_learning_curve(
         >>> cavity_learning_curve(kernel, task, num_samples=[0], ridge=0.1).mse
         array([1.])
     """
-    counts, penalty = read_counts(num_samples), read_ridge(ridge)
+    seed = as_int("seed", seed, 0)
+    counts, penalty = read_counts(num_samples), as_non_negative("ridge", ridge)
     gaussian = corrected_learning_curve(kernel, task, num_samples=counts, ridge=penalty)
     problem, operator = read_problem(kernel, task), population_operator(kernel, task)
     model = _build(operator, problem, penalty)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ktrans._checks import as_non_negative
 from ktrans._numerics import as_plain
-from ktrans.analysis._arguments import read_ridge
 from ktrans.analysis.learning_curve import samples_needed, self_kernel
 from ktrans.analysis.separation import Separation, describe_separation, separate
 from ktrans.analysis.structure import entry_pattern, equal_rows, is_singular_by_structure
@@ -138,7 +138,11 @@ def verify(task: object, kernel: object, *, ridge: object = 1e-6) -> Certificate
         >>> kt.verify(task, mlp).nonsingular
         False
     """
-    known, symmetric, penalty = check_task(task), check_kernel(kernel), read_ridge(ridge)
+    known, symmetric, penalty = (
+        check_task(task),
+        check_kernel(kernel),
+        as_non_negative("ridge", ridge),
+    )
     matrix = bounded_template_matrix(symmetric, known)
     spectrum, pattern = enclosed_spectrum(matrix), entry_pattern(symmetric, known)
     nonsingular = _decide(pattern, spectrum, matrix.certified)

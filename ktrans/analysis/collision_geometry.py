@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from jaxtyping import Int
 
-from ktrans.analysis._arguments import read_number, read_ridge
+from ktrans._checks import as_non_negative, as_real, check_word
 from ktrans.analysis.collision_graph import collision_graph
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.analysis.template_matrix import check_kernel, check_task
@@ -72,9 +72,8 @@ def collision_design(
         >>> np.bincount(data.substitutions.reshape(-1)).max()
         np.int64(2)
     """
-    if geometry not in GEOMETRIES:
-        raise ValueError(f"`geometry` must be one of {', '.join(GEOMETRIES)}; got {geometry!r}.")
-    rho = read_number("diversity", diversity)
+    check_word("geometry", geometry, tuple(GEOMETRIES))
+    rho = as_real("diversity", diversity)
     if not 1 <= rho <= n:
         raise ValueError(f"`diversity` must be from 1 to n = {n}; got {rho:g}.")
     if task.max_wildcards == 0:
@@ -127,7 +126,11 @@ def geometry_margins(
         TypeError: if an argument is of the wrong kind.
         ValueError: as `collision_design`, or if labels are symbols or there is one seed only.
     """
-    known, symmetric, penalty = check_task(task), check_kernel(kernel), read_ridge(ridge)
+    known, symmetric, penalty = (
+        check_task(task),
+        check_kernel(kernel),
+        as_non_negative("ridge", ridge),
+    )
     if len(seeds) < 2 or isinstance(known.labels, tuple):
         raise ValueError(
             f"`seeds` must be at least two and labels numbers; got seeds {list(seeds)} and labels "

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from ktrans._checks import check_kind
 from ktrans.analysis.pair_counts import Kinds, PairTable, holders, pair_table, rows_of
 from ktrans.analysis.template_matrix import check_kernel, template_matrix
 from ktrans.gram.incidence import Incidence
@@ -88,7 +89,7 @@ class CollisionGraph:
         }
 
 
-def collision_graph(kernel: object, dataset: Dataset) -> CollisionGraph:
+def collision_graph(kernel: object, dataset: Any) -> CollisionGraph:
     """The coloured collision graph behind E = K̂ − Z N Zᵀ, in O(n).
 
     Edges are counted class by class from the numbers of holders of each tuple of tokens; the
@@ -115,6 +116,7 @@ def collision_graph(kernel: object, dataset: Dataset) -> CollisionGraph:
         >>> graph.num_edges > 0, graph.num_edges == sum(each.edges for each in graph.classes)
         (True, True)
     """
+    check_kind("dataset", dataset, Dataset)
     operator = as_operator(kernel, dataset)
     table = pair_table(operator, dataset.template_ids)
     matrix = template_matrix(operator.kernel, dataset.task)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ktrans._checks import as_non_negative, shown
 from ktrans._numerics import as_plain
-from ktrans.analysis._arguments import read_ridge
 from ktrans.analysis.certificate import Certificate, chance_error, verify
 from ktrans.analysis.eigenlearning import corrected_learning_curve, in_distribution_curve
 from ktrans.analysis.learning_curve import learning_curve
@@ -64,7 +64,7 @@ class Design:
             _check_count("num_samples", n, MAX_SAMPLES)
         _check_count("num_seeds", self.num_seeds, MAX_SEEDS)
         _check_count("num_test", self.num_test, MAX_SAMPLES)
-        read_ridge(self.ridge)
+        as_non_negative("ridge", self.ridge)
 
     @property
     def runs(self) -> list[tuple[int, int]]:
@@ -218,7 +218,9 @@ def compare(
     """
     start = time.perf_counter()
     known, named = _read_task(task), _read_kernels(kernels)
-    design = Design(_read_samples(num_samples), num_seeds, num_test, read_ridge(ridge))
+    design = Design(
+        _read_samples(num_samples), num_seeds, num_test, as_non_negative("ridge", ridge)
+    )
     certified = [
         verify(known, each.kernel, ridge=design.ridge)
         for each in progress(list(named.values()), "certificates")
@@ -319,7 +321,7 @@ def _read_samples(num_samples: object) -> tuple[Any, ...]:
 
 def _read_kernels(kernels: object) -> dict[str, _Known]:
     if not isinstance(kernels, Mapping) or not kernels:
-        raise ValueError(f"`kernels` must be kernels by name, at least one; got {kernels!r}.")
+        raise ValueError(f"`kernels` must be kernels by name, at least one; got {shown(kernels)}.")
     checked = {str(name): check_kernel(kernel) for name, kernel in kernels.items()}
     return {name: _Known(kernel, PairValues(kernel)) for name, kernel in checked.items()}
 

@@ -1,7 +1,6 @@
 """Where in the parameters of K_trans the template matrix is well conditioned."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from tqdm import tqdm
 
+from ktrans._checks import as_real, shown
 from ktrans._files import write_whole
 from ktrans._numerics import in_float64, is_traced
 from ktrans.analysis.template_matrix import (
@@ -84,8 +84,8 @@ def sigma_min(kernel: object, task: object) -> Any:
 def attention_map(
     task: object,
     *,
-    betas: Sequence[float],
-    gammas: Sequence[float],
+    betas: object,
+    gammas: object,
     activation: object,
     rtol: float = _MAP_RTOL,
     checkpoint: str | os.PathLike | None = None,
@@ -108,7 +108,7 @@ def attention_map(
         ValueError: if the checkpoint belongs to another map, or its folder does not exist.
     """
     known = check_task(task)
-    rows, columns = np.asarray(betas, dtype=float), np.asarray(gammas, dtype=float)
+    rows, columns = _read_axis("betas", betas), _read_axis("gammas", gammas)
     signature = repr(
         (known.template_codes.tolist(), rows.tolist(), columns.tolist(), activation, rtol)
     )
@@ -127,8 +127,8 @@ def cosine_map(
     *,
     beta: float,
     gamma: float,
-    b1: Sequence[float],
-    b2: Sequence[float],
+    b1: object,
+    b2: object,
     rtol: float = _MAP_RTOL,
 ) -> SigmaMap:
     """σ_min(N) of K_trans with φ = cos(b₁t + b₂) over (b₁, b₂); K_attn is computed once.
@@ -145,7 +145,7 @@ def cosine_map(
         The map, rows in b₁ and columns in b₂; certified where its `certified` says so.
     """
     known = check_task(task)
-    rows, columns = np.asarray(b1, dtype=float), np.asarray(b2, dtype=float)
+    rows, columns = _read_axis("b1", b1), _read_axis("b2", b2)
 
     kernels = [
         TransformerKernel(beta, gamma, Cosine(b1=float(p), b2=float(q)), rtol)  # remembers K_attn
@@ -202,6 +202,13 @@ def best_conditioned(task: object) -> BestConditioned:
     beta, gamma, b1 = np.exp(found.x[:3]).tolist()
     kernel = TransformerKernel(beta, gamma, Cosine(b1=b1, b2=float(found.x[3])))
     return BestConditioned(kernel, float(np.exp(found.fun)), sigma_min(kernel, known))
+
+
+def _read_axis(name: str, values: object) -> Float[np.ndarray, "n"]:
+    """The finite numbers along one axis of a map."""
+    if isinstance(values, str) or np.ndim(values) != 1:  # type: ignore[arg-type]
+        raise ValueError(f"`{name}` must be a sequence of numbers; got {shown(values)}.")
+    return np.array([as_real(name, value) for value in np.asarray(values).tolist()])
 
 
 def _condition(task: TemplateTask, beta: float, gamma: float, b1: float, b2: float) -> float:

@@ -1,14 +1,16 @@
 """The effective dimension tr K̂ (K̂ + λ)⁻¹: how many directions a ridge leaves free."""
 
+from typing import Any
+
 import numpy as np
 
-from ktrans.analysis._arguments import read_number, read_positive
+from ktrans._checks import as_positive, as_real, check_kind
 from ktrans.analysis.population import Spectrum
 from ktrans.analysis.spectral_density import SpectralDensity
 from ktrans.kernels.base import Estimate
 
 
-def effective_dimension(density: SpectralDensity, *, ridge: object) -> Estimate:
+def effective_dimension(density: Any, *, ridge: object) -> Estimate:
     """tr K̂ (K̂ + λ)⁻¹ = Σ_i λ_i / (λ_i + λ) of a Gram matrix.
 
     Args:
@@ -30,7 +32,8 @@ def effective_dimension(density: SpectralDensity, *, ridge: object) -> Estimate:
         >>> bool(effective_dimension(spectral_density(operator), ridge=0.1).mean < 50)
         True
     """
-    penalty = read_positive("ridge", ridge)
+    check_kind("density", density, SpectralDensity)
+    penalty = as_positive("ridge", ridge)
     return density.trace(lambda values: values / (values + penalty))
 
 
@@ -65,6 +68,6 @@ def population_effective_dimension(
         >>> round(population_effective_dimension(spectrum, num_samples=50, ridge=1e3), 2)
         0.1
     """
-    scaled = read_number("num_samples", num_samples) * spectrum.eigenvalues
+    scaled = as_real("num_samples", num_samples) * spectrum.eigenvalues
     counts = spectrum.multiplicities.astype(np.float64)
-    return float(counts @ (scaled / (scaled + read_positive("ridge", ridge))))
+    return float(counts @ (scaled / (scaled + as_positive("ridge", ridge))))

@@ -1,12 +1,13 @@
 """Learning curves from the population spectrum: collisions counted, in and out of distribution."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Complex, Float
 
-from ktrans.analysis._arguments import read_counts, read_number, read_ridge
+from ktrans._checks import as_non_negative, as_real, check_kind
+from ktrans.analysis._arguments import read_counts
 from ktrans.analysis.effective_ridge import Modes, effective_ridges, read_modes
 from ktrans.analysis.learning_curve import (
     Curve,
@@ -63,7 +64,7 @@ class InDistribution:
     predictions: np.ndarray
 
 
-def learnability(spectrum: Spectrum, *, num_samples: object, ridge: object) -> Learnability:
+def learnability(spectrum: Any, *, num_samples: object, ridge: object) -> Learnability:
     """The effective ridge κ of n samples, and the learnability of each eigenvalue.
 
     Σ_i λ_i / (λ_i + κ) + λ / κ = n, L_i = λ_i / (λ_i + κ), each with its multiplicity.
@@ -90,7 +91,8 @@ def learnability(spectrum: Spectrum, *, num_samples: object, ridge: object) -> L
         >>> round(learnability(spectrum, num_samples=50, ridge=0.0).total, 10)
         50.0
     """
-    n, penalty = read_number("num_samples", num_samples), read_ridge(ridge)
+    check_kind("spectrum", spectrum, Spectrum)
+    n, penalty = as_real("num_samples", num_samples), as_non_negative("ridge", ridge)
     modes = read_modes(spectrum)
     kappa = float(effective_ridges(modes, n, np.array([penalty]))[0])
     learnt = modes.eigenvalues / (modes.eigenvalues + kappa)

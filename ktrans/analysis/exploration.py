@@ -9,6 +9,7 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
+from ktrans._checks import check_word
 from ktrans.analysis.certificate import chance_error
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.analysis.eigenlearning import corrected_learning_curve
@@ -70,8 +71,7 @@ class Setting:
     ridge: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.readout not in READOUTS:
-            raise ValueError(f"`readout` must be one of {READOUTS}; got {self.readout!r}.")
+        check_word("readout", self.readout, READOUTS)
         if not _FEWEST_SAMPLES <= self.num_samples <= MOST_SAMPLES:
             raise ValueError(
                 f"`num_samples` must be from {_FEWEST_SAMPLES} to {MOST_SAMPLES}; got "

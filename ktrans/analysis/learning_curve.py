@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ktrans.analysis._arguments import read_counts, read_positive
+from ktrans._checks import as_positive
+from ktrans.analysis._arguments import read_counts
 from ktrans.analysis.spectral_filters import Filter, RidgeFilter, read_filter
 from ktrans.analysis.template_matrix import check_kernel, check_task, template_matrix
 from ktrans.tasks import TemplateTask
@@ -136,7 +137,7 @@ def samples_needed(
 
 def least_samples(problem: Problem, mse: object, moments: Callable[[float], Moments]) -> float:
     """Where a decreasing error crosses `mse`, by doubling and bisection."""
-    target = read_positive("mse", mse)
+    target = as_positive("mse", mse)
 
     def error(n: float) -> float:
         return float(make_curve(problem, np.array([n]), [moments(n)]).mse[0])

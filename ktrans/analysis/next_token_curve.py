@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from ktrans.analysis._arguments import read_counts, read_ridge
+from ktrans._checks import as_non_negative
+from ktrans.analysis._arguments import read_counts
 from ktrans.analysis.next_token import enlarged_template_matrix
 from ktrans.analysis.template_matrix import check_kernel, check_task
 from ktrans.kernels.base import TokenSymmetricKernel
@@ -63,7 +64,7 @@ def next_token_curve(
         (True, True)
     """
     known, symmetric = check_task(task), check_kernel(kernel)
-    counts, penalty = read_counts(num_samples), read_ridge(ridge)
+    counts, penalty = read_counts(num_samples), as_non_negative("ridge", ridge)
     enlarged, matrix = enlarged_templates(known), enlarged_template_matrix(symmetric, known).value
     same = enlarged.template_ids[:, None] == enlarged.template_ids
     own = np.where(same, np.asarray(symmetric(enlarged.tokens1)) - matrix, 0.0)

@@ -1,11 +1,13 @@
 """Theorem 3.4 measured: exponents of the error in n and ρ, and the bound with fitted constants."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linprog
 
+from ktrans._checks import check_kind
 from ktrans.analysis.unseen_errors import (
     Statistic,
     UnseenErrors,
@@ -164,7 +166,7 @@ class Rates:
     verdict: tuple[str, ...]
 
 
-def compare_with_theorem(measured: UnseenErrors, *, delta: float) -> Rates:
+def compare_with_theorem(measured: Any, *, delta: float) -> Rates:
     """Exponents against the theorem's −1/2, and its bound with fitted constants.
 
     Slopes in n are fitted where the error is below half of chance, slopes in ρ where it is also at
@@ -183,6 +185,7 @@ def compare_with_theorem(measured: UnseenErrors, *, delta: float) -> Rates:
     References:
         Boix-Adserà et al., ICLR 2024 (arXiv 2310.09753), Theorem 3.4.
     """
+    check_kind("measured", measured, UnseenErrors)
     in_n = measured.at_diversity(float(measured.diversity.max()))
     in_n = in_n.take(in_n.root_mean_square < _SHARE * in_n.chance)
     in_rho = measured.at_num_samples(int(measured.num_samples.max()))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -11,6 +12,7 @@ from matfree import decomp
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
+from ktrans._checks import as_int, check_kind
 from ktrans._numerics import in_float64
 from ktrans.gram.base import LinearMap
 from ktrans.gram.operator import GramOperator
@@ -68,7 +70,7 @@ class SpectralDensity:
 
 
 def spectral_density(
-    operator: GramOperator,
+    operator: Any,
     *,
     num_probes: int = 8,
     num_steps: int = 40,
@@ -107,16 +109,12 @@ def spectral_density(
         >>> bool(abs(found.mean - operator.diagonal().sum()) <= 5 * found.stderr + 1e-9)
         True
     """
-    if num_probes < 2 or num_steps < 1:
-        raise ValueError(
-            "`num_probes` must be at least 2, for a standard error, and `num_steps` at least 1; "
-            f"got {num_probes} and {num_steps}."
-        )
-    rng, size = np.random.default_rng(seed), len(operator.distinct.first)
-    steps = min(num_steps, size)
+    check_kind("operator", operator, GramOperator)
+    probes, size = as_int("num_probes", num_probes, 2), len(operator.distinct.first)
+    rng = np.random.default_rng(as_int("seed", seed, 0))
+    steps = min(as_int("num_steps", num_steps, 1), size)
     rules = [
-        _gauss_rule(operator, rng.choice([-1.0, 1.0], size), steps)
-        for _ in progress(range(num_probes))
+        _gauss_rule(operator, rng.choice([-1.0, 1.0], size), steps) for _ in progress(range(probes))
     ]
     nodes, weights = (np.stack(each) for each in zip(*rules, strict=True))
     nodes = np.where(nodes > _ZERO * nodes.max(initial=0.0), nodes, 0.0)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Complex, Float
 
-from ktrans.analysis._arguments import read_positive, read_ridge
+from ktrans._checks import as_non_negative, as_positive
 
 # Poles in each half-plane: the error falls like 10^(−n), down to rounding at sixteen, after which
 # rounding grows.
@@ -70,8 +70,8 @@ def read_filter(ridge: object, time: object) -> Filter:
             f"give exactly one of `ridge` and `time`; got ridge={ridge!r} and time={time!r}."
         )
     if time is None:
-        return RidgeFilter(read_ridge(ridge))
-    return FlowFilter(read_positive("time", time))
+        return RidgeFilter(as_non_negative("ridge", ridge))
+    return FlowFilter(as_positive("time", time))
 
 
 def _with_conjugates(half: Complex[np.ndarray, "h"]) -> Complex[np.ndarray, "j"]:

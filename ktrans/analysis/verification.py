@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ktrans.analysis._arguments import read_ridge
+from ktrans._checks import as_non_negative
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.analysis.learning_curve import learning_curve
 from ktrans.kernels.base import Estimate, TokenSymmetricKernel
@@ -52,7 +52,7 @@ class Plan:
         _check_range("num_samples", self.num_samples, 1, MAX_SAMPLES)
         _check_range("vocab_sizes", self.vocab_sizes, 1, MAX_VOCAB_SIZE)
         _check_range("seeds", self.seeds, 0, 2**63)
-        read_ridge(self.ridge)
+        as_non_negative("ridge", self.ridge)
 
     def cells(self, task: TemplateTask) -> list[Cell]:
         """Pairs of a task, at some vocabulary, and n; each pair once."""

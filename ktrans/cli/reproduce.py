@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import ktrans
+from ktrans._checks import suggest
 from ktrans.cli.options import add_report, read_origin
 from ktrans.cli.output import prepare_folder, print_json
 from ktrans.cli.reports.page import FILE, write_report
 from ktrans.cli.reports.reproduce import reproduction_page
 from ktrans.cli.tables import columns, published_rows
-from ktrans.tasks._checks import suggest
 
 _WIDTH = 96
 _RESULTS = Path("results")

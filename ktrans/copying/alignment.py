@@ -13,11 +13,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
 from scipy import stats
 
+from ktrans._checks import as_int, shown
 from ktrans._numerics import as_plain, in_float64, to_host
 from ktrans.copying.closed_form import closed_form_ratios, limiting_ratios
 from ktrans.copying.decay import CONFIDENCE, Decay, fit_decay
 from ktrans.copying.network import IDENTITY, CopyingNetwork, Parameters, losses
-from ktrans.tasks._checks import as_int, shown
 
 # Draws computed at once hold about this many float64 numbers in parameters and gradients: 256 MB.
 _NUMBERS_AT_ONCE = 2**25

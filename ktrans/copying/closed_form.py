@@ -1,9 +1,12 @@
 """The gradient ratios in closed form: at every d_emb for small logits, and as d_emb → ∞."""
 
+from typing import Any
+
+from ktrans._checks import check_kind
 from ktrans.copying.network import IDENTITY, SYMBOLS, CopyingNetwork
 
 
-def closed_form_ratios(network: CopyingNetwork) -> dict[str, float]:
+def closed_form_ratios(network: Any) -> dict[str, float]:
     """E⟨∇_g L_train, ∇_g L_test⟩ / E‖∇_g L_train‖² at b = 0, for logits that are nearly zero.
 
     With m tokens, n of them seen, g = 1 − 1/m and c = g² + 1/m², tied embeddings:
@@ -35,6 +38,7 @@ def closed_form_ratios(network: CopyingNetwork) -> dict[str, float]:
         >>> {name: round(value, 4) for name, value in closed_form_ratios(network).items()}
         {'W_E': 0.0, 'W_V': 0.0112, 'W_O': 0.0112, 'b': 1.0}
     """
+    check_kind("network", network, CopyingNetwork)
     if not network.tied:
         return dict.fromkeys(SYMBOLS, 0.0)
     m, n, d = network.vocab_size, network.num_seen, network.embedding_dim
@@ -49,7 +53,7 @@ def closed_form_ratios(network: CopyingNetwork) -> dict[str, float]:
     }
 
 
-def limiting_ratios(network: CopyingNetwork) -> dict[str, float]:
+def limiting_ratios(network: Any) -> dict[str, float]:
     """The limits d_emb → ∞ at standard scale, where logits vanish: 0, and 1 for b if tied.
 
     Args:
@@ -58,5 +62,6 @@ def limiting_ratios(network: CopyingNetwork) -> dict[str, float]:
     Returns:
         The limit for each group by symbol, exact.
     """
+    check_kind("network", network, CopyingNetwork)
     names = [name for name in SYMBOLS if not (network.tied and name == "W_U")]
     return {name: float(network.tied and name == IDENTITY) for name in names}

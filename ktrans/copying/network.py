@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from ktrans.tasks._checks import as_int, as_real, shown
+from ktrans._checks import as_int, as_real, shown
 
 
 class Parameters(NamedTuple):

@@ -10,7 +10,7 @@ SUCCESS = 0.5
 
 
 def threshold(
-    counts: Float[np.ndarray, "n"], relative: Float[np.ndarray, "n"], level: float = SUCCESS
+    counts: Float[np.ndarray, "n"], relative: Float[np.ndarray, "l"], level: float = SUCCESS
 ) -> float:
     """The least number of training tokens from which the relative test loss stays below a level.
 
@@ -28,6 +28,11 @@ def threshold(
         >>> threshold(np.array([10.0, 40.0]), np.array([0.75, 0.25]))
         20.0
     """
+    if len(counts) != len(relative) or len(counts) == 0:
+        raise ValueError(
+            f"`relative` must have a loss for each of {len(counts)} counts, at least one; got "
+            f"{len(relative)}."
+        )
     failing = np.flatnonzero(relative >= level)
     if len(failing) == 0:
         return float(counts[0])

@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
+from ktrans._checks import as_int, as_non_negative, as_real, check_kind, shown
 from ktrans.copying.collapse import collapse
 from ktrans.copying.network import (
     SYMBOLS,
@@ -21,7 +22,6 @@ from ktrans.copying.network import (
     accuracies,
     losses,
 )
-from ktrans.tasks._checks import as_int, as_non_negative, as_real, shown
 
 ADAM, GRADIENT_FLOW = "adam", "gradient_flow"
 
@@ -116,8 +116,8 @@ class TrainingPath:
 
 
 def train(
-    network: CopyingNetwork,
-    schedule: Schedule,
+    network: Any,
+    schedule: Any,
     *,
     num_seeds: int,
     seed: int = 0,
@@ -155,6 +155,8 @@ def train(
         >>> path.test_loss.shape, bool(path.relative_test_loss < 0.5)
         ((2, 3), True)
     """
+    check_kind("network", network, CopyingNetwork)
+    check_kind("schedule", schedule, Schedule)
     rows = as_int("capacity", network.vocab_size if capacity is None else capacity, 1)
     if rows < network.vocab_size:
         raise ValueError(

@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike
 
 from ktrans._numerics import in_float64
 
-MAX_DENSE_BYTES = 8 * 2**30
-
 
 class LinearMap(eqx.Module):
     """A square matrix as the device sees it: a pytree of arrays and its product, traceable.
@@ -118,20 +116,10 @@ def as_vectors(vectors: ArrayLike, length: int) -> np.ndarray:
     """The right factor of a product as float64, or one sentence about what is wrong."""
     array = np.asarray(vectors)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"the right factor must hold real numbers; got dtype {array.dtype}.")
+        raise TypeError(f"`vectors` must hold real numbers; got dtype {array.dtype}.")
     if array.ndim not in (1, 2) or len(array) != length:
         raise ValueError(
-            f"the right factor must have shape ({length},) or ({length}, c); got {array.shape}."
+            f"`vectors` must have shape ({length},) or ({length}, c) in `operator @ vectors`; got "
+            f"{array.shape}."
         )
     return array.astype(np.float64, copy=False)
-
-
-def check_dense_size(shape: tuple[int, int]) -> None:
-    """Refuse a matrix that would not fit, and name the memory before it is taken."""
-    needed = 8 * shape[0] * shape[1]
-    if needed > MAX_DENSE_BYTES:
-        raise ValueError(
-            f"the dense matrix of shape {shape} needs {needed / 2**30:.1f} GiB, more than "
-            f"{MAX_DENSE_BYTES / 2**30:.0f} GiB; use products (`operator @ v`) or a subset of the "
-            "samples."
-        )

@@ -9,13 +9,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
-from ktrans._numerics import in_float64
+from ktrans._numerics import check_dense_size, in_float64
 from ktrans.gram.base import (
     AbstractGram,
     AbstractSquareGram,
     DistinctStrings,
     LinearMap,
-    check_dense_size,
 )
 from ktrans.gram.coefficients import PairValues
 

@@ -8,14 +8,14 @@ from jax.sharding import Mesh
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
-from ktrans._numerics import in_float64
+from ktrans._checks import shown
+from ktrans._numerics import check_dense_size, in_float64
 from ktrans.gram._ranking import fold
 from ktrans.gram.base import (
     AbstractGram,
     AbstractSquareGram,
     DistinctStrings,
     LinearMap,
-    check_dense_size,
 )
 from ktrans.gram.coefficients import Coefficients, PairValues
 from ktrans.gram.dense import BlockedGram, BlockedLookup, BlockedMap
@@ -239,7 +239,10 @@ def _refined(
 ) -> tuple[np.ndarray, Refinement, Literal["declared", "inferred"]]:
     """Refined templates; those inferred where the declared tokens give too many of them."""
     if declared is not None:
-        regular = np.asarray(declared, dtype=np.int64).reshape(-1)
+        regular = np.asarray(declared).reshape(-1)
+        if regular.size and regular.dtype.kind not in "iu":
+            raise TypeError(f"`regular_tokens` must be token ids; got {shown(declared)}.")
+        regular = regular.astype(np.int64)
         refinement = refine(tokens, regular)
         if len(refinement.codes) <= MAX_GROUPS:
             return regular, refinement, "declared"

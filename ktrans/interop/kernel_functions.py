@@ -16,11 +16,11 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
+from ktrans._checks import as_int, as_real
 from ktrans._numerics import in_float64
 from ktrans.kernels._perceptron import KINDS, AbstractPerceptronKernel
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.patterns.classes import equality_pattern
-from ktrans.tasks._checks import as_int, as_real
 
 KernelFunction = Callable[..., Any]
 

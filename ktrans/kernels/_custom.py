@@ -11,11 +11,13 @@ import numpy as np
 from jax.typing import ArrayLike
 from scipy.special import roots_hermitenorm
 
+from ktrans._checks import as_int
 from ktrans.kernels._activation import ROUNDING, Activation, by_price
 from ktrans.kernels._gaussian import Reals, safe_inverse, safe_sqrt, spread
 
 # A kink's error jumps about with the number of nodes; see the test that counts.
 _ESTIMATE_SAFETY = 4.0
+_MOST_NODES = 4096
 
 
 class Custom(Activation):
@@ -49,10 +51,7 @@ class Custom(Activation):
         _check_callable("fn", self.fn)
         if self.derivative is not None:
             _check_callable("derivative", self.derivative)
-        if not isinstance(self.num_nodes, int) or isinstance(self.num_nodes, bool):
-            raise TypeError(f"`num_nodes` must be an integer; got {self.num_nodes!r}.")
-        if self.num_nodes < 2:
-            raise ValueError(f"`num_nodes` must be at least 2; got {self.num_nodes}.")
+        as_int("num_nodes", self.num_nodes, 2, _MOST_NODES)
 
     def __call__(self, t: ArrayLike) -> jax.Array:
         """φ(t)."""

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import numbers
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -12,6 +11,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
+from ktrans._checks import as_int
 from ktrans._numerics import in_float64, is_traced, to_host
 from ktrans.kernels._activation import Activation, as_number, check_finite
 from ktrans.kernels._gaussian import Reals
@@ -25,6 +25,7 @@ _INPUT_ROUNDING = 8 * 2.0**-53
 
 # The bound is a first-order one; at rounding level the second order is nothing beside this.
 _SAFETY = 2.0
+_MOST_LAYERS = 10_000
 
 KINDS = ("ntk", "nngp")
 
@@ -57,7 +58,7 @@ class AbstractPerceptronKernel(TokenSymmetricKernel):
     def __check_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f'`kind` must be "ntk" or "nngp"; got {self.kind!r}.')
-        _check_depth(self.depth)
+        as_int("depth", self.depth, 1, _MOST_LAYERS)
         if not isinstance(self.activation, Activation):
             raise TypeError(
                 f"`activation` must be an activation such as ReLU(); got {self.activation!r}."
@@ -172,13 +173,6 @@ def _as_arrays(kernel: AbstractPerceptronKernel) -> AbstractPerceptronKernel:
 
 def _as_array(leaf: Any) -> Any:
     return jnp.asarray(leaf, dtype=jnp.float64) if isinstance(leaf, float) else leaf
-
-
-def _check_depth(depth: Any) -> None:
-    if isinstance(depth, bool) or not isinstance(depth, numbers.Integral):
-        raise TypeError(f"`depth` must be an integer; got {depth!r}.")
-    if depth < 1:
-        raise ValueError(f"`depth` must be at least 1 hidden layer; got {depth}.")
 
 
 def _check_weight_variance(value: Any) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
+from ktrans._checks import LARGEST_SEED, as_int
+from ktrans._numerics import check_dense_size
 from ktrans.patterns.classes import as_tokens, equality_pattern, pair_classes
 
 STANDARD_ERRORS = 5  # what an estimate states as its bound
@@ -86,7 +88,8 @@ class TokenSymmetricKernel(eqx.Module):
 
         Raises:
             TypeError: if the tokens are not integers.
-            ValueError: if the strings have different lengths.
+            ValueError: if the strings have different lengths, or the matrix would take more than
+                8 GiB.
         """
         return self._matrix(tokens1, tokens2).value
 
@@ -108,6 +111,7 @@ class TokenSymmetricKernel(eqx.Module):
         if first.size == 0 or second.size == 0:
             empty = np.zeros((len(first), len(second)))
             return Bounded(empty, empty)
+        check_dense_size((len(first), len(second)))
         classes = pair_classes(first, second)
         values = self.evaluate_pairs(classes.tokens1, classes.tokens2)
         index = classes.index
@@ -141,7 +145,8 @@ class SampledKernel(TokenSymmetricKernel):
             Estimated mean and standard error (delta method), each of shape (n1, n2).
         """
         first, second = as_token_pair(tokens1, tokens2)
-        return self._estimate(first, second, seed, as_sample_count(num_samples))
+        draws, start = as_int("num_samples", num_samples, 2), as_int("seed", seed, 0, LARGEST_SEED)
+        return self._estimate(first, second, start, draws)
 
     @abc.abstractmethod
     def _estimate(
@@ -166,13 +171,6 @@ def as_token_pair(
             f"and {second.shape[1]}."
         )
     return first, second
-
-
-def as_sample_count(num_samples: object) -> int:
-    """The number of Monte Carlo draws, checked."""
-    if not isinstance(num_samples, (int, np.integer)) or num_samples < 2:
-        raise ValueError(f"`num_samples` must be an integer of at least 2; got {num_samples!r}.")
-    return int(num_samples)
 
 
 class _SelfClasses(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ktrans._checks import shown
 from ktrans.kernels.activations import GELU, Activation, Cosine, Erf, Identity, ReLU, Sine
 from ktrans.kernels.attention.kernel import AttentionKernel
 from ktrans.kernels.attention.modified import ModifiedAttentionKernel, ModifiedTransformerKernel
@@ -15,7 +16,6 @@ from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.incidence_mlp import IncidenceMLPKernel
 from ktrans.kernels.mlp import MLPKernel
 from ktrans.kernels.transformer import TransformerKernel
-from ktrans.tasks._checks import shown
 from ktrans.tasks._toml import offer
 
 KERNELS: dict[str, type[TokenSymmetricKernel]] = {
@@ -83,7 +83,7 @@ def kernel_to_dict(kernel: object) -> dict[str, Any]:
     return _describe("kernel", KERNELS, kernel)
 
 
-def register_kernel(name: str, kernel_class: type[TokenSymmetricKernel]) -> None:
+def register_kernel(name: str, kernel_class: Any) -> None:
     """Give a kernel class of your own a name, so that tables and sweeps know it.
 
     Args:
@@ -91,8 +91,13 @@ def register_kernel(name: str, kernel_class: type[TokenSymmetricKernel]) -> None
         kernel_class: A `TokenSymmetricKernel` whose fields are numbers, strings and activations.
 
     Raises:
+        TypeError: if the class is none of a kernel.
         ValueError: if the name is taken.
     """
+    if not (isinstance(kernel_class, type) and issubclass(kernel_class, TokenSymmetricKernel)):
+        raise TypeError(
+            f"`kernel_class` must be a subclass of TokenSymmetricKernel; got {shown(kernel_class)}."
+        )
     if KERNELS.setdefault(name, kernel_class) is not kernel_class:
         raise ValueError(
             f"`name` must be a free one; {name!r} is taken by {KERNELS[name].__name__}."

@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxtyping import PRNGKeyArray
 
-from ktrans.tasks._checks import as_int, shown
+from ktrans._checks import as_int
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,3 @@ def check_sizes(configuration: object, *names: str) -> None:
         value = getattr(configuration, name)
         if value is not None:
             as_int(name, value, 1)
-
-
-def check_kind(name: str, value: object, kind: type) -> None:
-    """Raise unless the value is of the kind."""
-    if not isinstance(value, kind):
-        raise TypeError(f"`{name}` must be a {kind.__name__}; got {shown(value)}.")
-
-
-def check_word(name: str, value: object, words: tuple[str, ...]) -> None:
-    """Raise unless the value is one of the words."""
-    if value not in words:
-        listed = ", ".join(f'"{word}"' for word in words)
-        raise ValueError(f"`{name}` must be one of {listed}; got {shown(value)}.")

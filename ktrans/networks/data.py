@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ktrans._checks import as_int, shown
 from ktrans.tasks import Dataset, TemplateTask
-from ktrans.tasks._checks import as_int, shown
 
 
 class Strings(NamedTuple):

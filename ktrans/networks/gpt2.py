@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from ktrans._checks import check_kind
+from ktrans.networks._configuration import NetworkConfig
 from ktrans.networks.layers import LayerNorm, Linear, normal
 from ktrans.networks.transformer import Attention, Block, Transformer, TransformerConfig
 
@@ -69,6 +71,7 @@ def gpt2_config(
 
 def num_parameters(config: Any) -> int:
     """How many parameters a network of this configuration has; nothing is allocated."""
+    check_kind("config", config, NetworkConfig)
     network = eqx.filter_eval_shape(config.build, jax.random.key(0))
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(network))
 
@@ -123,7 +126,7 @@ def load_gpt2(
         >>> from ktrans.networks import load_gpt2
         >>> load_gpt2("model.safetensors", identities="ab")
         Traceback (most recent call last):
-        FileNotFoundError: No such file or directory: model.safetensors
+        FileNotFoundError: There is no 'model.safetensors'; give the path of what to read.
     """
     tensors = _Tensors(Path(path))
     config = _read_config(tensors, heads, identities, multiplier)
@@ -182,7 +185,7 @@ def _read(path: Path) -> Mapping[str, np.ndarray]:
             "reading weights needs the package `safetensors`; install it, or ktrans[gpt2]."
         ) from None
     if not path.is_file():
-        raise FileNotFoundError(f"No such file or directory: {path}")
+        raise FileNotFoundError(f"There is no '{path}'; give the path of what to read.")
     try:
         return load_file(path)
     except SafetensorError as error:

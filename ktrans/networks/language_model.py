@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Float, Int
 from tqdm import tqdm
 
+from ktrans._checks import as_int, check_kind, shown
 from ktrans._files import write_whole
 from ktrans.networks import checkpoint as files
-from ktrans.networks._configuration import check_kind
 from ktrans.networks.language_optimisation import (
     LanguageTraining,
     adamw,
@@ -29,7 +29,6 @@ from ktrans.networks.language_optimisation import (
 from ktrans.networks.perplexity import check_length, perplexity
 from ktrans.networks.tokens import TextData
 from ktrans.networks.transformer import Transformer, TransformerConfig
-from ktrans.tasks._checks import as_int, shown
 
 LOG = "log.jsonl"
 

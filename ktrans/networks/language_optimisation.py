@@ -12,12 +12,12 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from ktrans.networks._configuration import Configuration, check_sizes, check_word
+from ktrans._checks import as_non_negative, check_word
+from ktrans.networks._configuration import Configuration, check_sizes
 from ktrans.networks.gpt2 import draw_gpt2
 from ktrans.networks.optimisation import PRECISIONS
 from ktrans.networks.perplexity import contexts, token_losses
 from ktrans.networks.transformer import Transformer, TransformerConfig
-from ktrans.tasks._checks import as_non_negative
 
 # The end of the cosine, as a share of the learning rate, and Adam's averages: habits of GPT-2.
 _LAST_RATE, _BETAS = 0.1, (0.9, 0.95)

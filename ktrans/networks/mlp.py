@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from ktrans.networks._configuration import NetworkConfig, check_sizes, check_word
+from ktrans._checks import as_non_negative, check_word
+from ktrans.networks._configuration import NetworkConfig, check_sizes
 from ktrans.networks.layers import Linear, normal
-from ktrans.tasks._checks import as_non_negative
 
 INPUTS = ("one_hot", "incidence", "embedding")
 

@@ -10,9 +10,9 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
-from ktrans.networks._configuration import Configuration, NetworkConfig, check_sizes, check_word
+from ktrans._checks import as_non_negative, check_word
+from ktrans.networks._configuration import Configuration, NetworkConfig, check_sizes
 from ktrans.networks.data import Strings, TaskData
-from ktrans.tasks._checks import as_non_negative
 
 PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 TRAINABLE = ("all", "read_out")

@@ -8,8 +8,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from ktrans._checks import as_int
 from ktrans.networks.transformer import Transformer
-from ktrans.tasks._checks import as_int
 
 # Neighbouring windows lie in one document and are not independent; blocks of many nearly are.
 _BLOCKS = 64

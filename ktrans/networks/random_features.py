@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from numpy.typing import ArrayLike
 
+from ktrans._checks import as_int, as_non_negative, shown
 from ktrans._numerics import in_float64, to_host
 from ktrans.networks._configuration import check_sizes
-from ktrans.tasks._checks import as_int, as_non_negative, shown
 
 # Streams of one network.
 _EMBEDDING, _HEADS, _OUTPUTS, _MLP = range(4)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ktrans.tasks._checks import as_int, as_real
+from ktrans._checks import as_int, as_real
 
 # The files of WikiText-2 and WikiText-103, in the order of the fields of `Text`.
 _WIKITEXT = ("wiki.train", "wiki.valid", "wiki.test")
@@ -71,7 +71,7 @@ def read_text(
     if root.is_file():
         return _split_lines(root, share)
     if not root.is_dir():
-        raise FileNotFoundError(f"No such file or directory: {root}")
+        raise FileNotFoundError(f"There is no '{root}'; give the path of what to read.")
     if any((root / (name + form)).exists() for name in _WIKITEXT for form in _WIKITEXT_FORMS):
         return _read_wikitext(root)
     return _split_files(root, _list_files(root, files, frozenset(exclude)), share, seed)

@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import UInt
 from tqdm import tqdm
 
+from ktrans._checks import as_int, shown
 from ktrans._files import write_whole
 from ktrans.networks.text import Text
-from ktrans.tasks._checks import as_int, shown
 
 END = "<|endoftext|>"  # GPT-2's token behind every document
 
@@ -120,7 +120,7 @@ def load_tokenizer(path: str | Path) -> Any:
         >>> from ktrans.networks import load_tokenizer
         >>> load_tokenizer("tokenizer.json")
         Traceback (most recent call last):
-        FileNotFoundError: No such file or directory: tokenizer.json
+        FileNotFoundError: There is no 'tokenizer.json'; give the path of what to read.
     """
     tokenizers = _library()
     given = Path(path)
@@ -137,7 +137,7 @@ def load_tokenizer(path: str | Path) -> Any:
         raise FileNotFoundError(
             f"{str(given)!r} has neither 'tokenizer.json' nor both 'vocab.json' and 'merges.txt'."
         )
-    raise FileNotFoundError(f"No such file or directory: {given}")
+    raise FileNotFoundError(f"There is no '{given}'; give the path of what to read.")
 
 
 def tokenize(

@@ -13,8 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
+from ktrans._checks import check_kind
 from ktrans.networks import checkpoint as files
-from ktrans.networks._configuration import NetworkConfig, check_kind
+from ktrans.networks._configuration import NetworkConfig
 from ktrans.networks.data import TaskData
 from ktrans.networks.optimisation import TrainingConfig, evaluate, seeds_of, start, take_steps
 

@@ -2,18 +2,20 @@
 
 import numbers
 import sys
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from ktrans._checks import as_int, check_word
 from ktrans.gram.base import AbstractSquareGram
 from ktrans.gram.dense import ForeignGram, PrecomputedGram
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.solvers._inputs import check_width, read_matrix, read_strings
 from ktrans.solvers._parameters import Parametrised
+from ktrans.solvers.solution import OnFailure
 from ktrans.tasks import Dataset, TemplateTask
 
 
@@ -31,6 +33,7 @@ class Estimator(Parametrised):
     kernel: Any
     gram_: AbstractSquareGram
     _kind: ClassVar[Literal["regressor", "classifier"]] = "regressor"
+    _methods: ClassVar[tuple[str, ...]] = ()
     _training: Training
 
     @property
@@ -40,9 +43,17 @@ class Estimator(Parametrised):
         return _width(self.gram_)
 
     def _read(self, data: Any, labels: ArrayLike | None) -> Training:
+        self._check_settings()
         self._training = read_training(self.kernel, data, labels)
         self.gram_ = self._training.gram
         return self._training
+
+    def _check_settings(self) -> None:
+        settings = self.get_params(deep=False)
+        as_int("max_iterations", settings["max_iterations"], 1)
+        check_word("on_failure", settings["on_failure"], get_args(OnFailure))
+        if "method" in settings:
+            check_word("method", settings["method"], self._methods)
 
     def _predict_with(self, data: Any, sums: Float[np.ndarray, "d c"]) -> Float[np.ndarray, "n1 c"]:
         """Σ_x K(z, x) β_x over the distinct training samples x, for strings or matrix rows z."""
@@ -128,31 +139,6 @@ def read_targets(training: Training) -> Float[np.ndarray, "n c"]:
     return labels.astype(np.float64).reshape(len(labels), -1)
 
 
-def read_non_negative(name: str, value: Any) -> float:
-    """A finite number >= 0."""
-    number = read_number(name, value)
-    if number < 0:
-        raise ValueError(f"`{name}` must be non-negative; got {number}.")
-    return number
-
-
-def read_positive(name: str, value: Any) -> float:
-    """A finite number > 0."""
-    number = read_number(name, value)
-    if number <= 0:
-        raise ValueError(f"`{name}` must be positive; got {number}.")
-    return number
-
-
-def read_number(name: str, value: Any) -> float:
-    """A finite real number."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"`{name}` must be a number; got {value!r}.")
-    if not np.isfinite(value):
-        raise ValueError(f"`{name}` must be finite; got {value}.")
-    return float(value)
-
-
 def check_fitted(estimator: Estimator, attribute: str) -> None:
     """Refuse to predict before `fit`, with scikit-learn's own exception where that is in use."""
     if not hasattr(estimator, attribute):
@@ -179,7 +165,9 @@ def predict_unseen_with(
 
 def _finite_labels(labels: np.ndarray) -> np.ndarray:
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise ValueError("`labels` must be finite; they hold NaN or infinite entries.")
+        raise ValueError(
+            f"`labels` must be finite; got {labels[~np.isfinite(labels)][0]}: leave such out."
+        )
     return labels
 
 

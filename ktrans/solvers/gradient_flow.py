@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ktrans.solvers._estimator import Regressor, read_number, read_positive
+from ktrans._checks import as_positive, as_real
+from ktrans.solvers._estimator import Regressor
 from ktrans.solvers.spectral import SpectralEstimator
 
 
@@ -124,7 +125,7 @@ class KernelGradientFlow(_TimedEstimator):
     def _hardest(self) -> float:
         if self.max_time == np.inf:
             return np.inf
-        return read_positive("max_time", self.max_time)
+        return as_positive("max_time", self.max_time)
 
     def _read_times(self, times: Any) -> Float[np.ndarray, "t"]:
         return _read_range("times", times, self._hardest(), "max_time")
@@ -182,7 +183,7 @@ class KernelGradientDescent(_TimedEstimator):
         return np.where(small & (shrunk > 0), -np.expm1(time * logarithm), exact)
 
     def _hardest(self) -> float:
-        return float(int(read_positive("max_steps", self.max_steps)))
+        return float(int(as_positive("max_steps", self.max_steps)))
 
     def _read_times(self, times: Any) -> Float[np.ndarray, "t"]:
         array = np.asarray(times)
@@ -191,7 +192,7 @@ class KernelGradientDescent(_TimedEstimator):
         return _read_range("times", array, self._hardest(), "max_steps")
 
     def _check_fit(self) -> None:
-        rate = read_number("learning_rate", self.learning_rate)
+        rate = as_real("learning_rate", self.learning_rate)
         largest = max(float(modes.values.max(initial=0.0)) for modes in self._modes)
         if rate <= 0 or rate * largest >= 2:
             raise ValueError(

@@ -7,15 +7,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from ktrans._checks import as_positive
 from ktrans._numerics import in_float64
 from ktrans.gram.base import LinearMap, apply
 from ktrans.gram.dense import MatrixMap
-from ktrans.solvers._estimator import (
-    Estimator,
-    check_fitted,
-    predict_unseen_with,
-    read_positive,
-)
+from ktrans.solvers._estimator import Estimator, check_fitted, predict_unseen_with
 from ktrans.solvers.linear_system import sum_copies
 from ktrans.solvers.newton import (
     LogisticProblem,
@@ -89,8 +85,8 @@ class KernelLogisticRegression(Estimator):
         Returns:
             The estimator.
         """
-        ridge = read_positive("ridge", self.ridge)
-        tolerance = read_positive("tolerance", self.tolerance)
+        ridge = as_positive("ridge", self.ridge)
+        tolerance = as_positive("tolerance", self.tolerance)
         self._read(dataset, labels)
         self.classes_, indicators = _indicators(self._training.labels)
         counts = sum_copies(self.gram_.distinct, indicators)

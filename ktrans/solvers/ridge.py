@@ -1,19 +1,13 @@
 """Kernel ridge regression."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ktrans.solvers._estimator import (
-    Regressor,
-    check_fitted,
-    predict_unseen_with,
-    read_non_negative,
-    read_positive,
-    read_targets,
-)
+from ktrans._checks import as_non_negative, as_positive
+from ktrans.solvers._estimator import Regressor, check_fitted, predict_unseen_with, read_targets
 from ktrans.solvers.linear_system import (
     Method,
     RidgeSystem,
@@ -66,6 +60,8 @@ class KernelRidge(Regressor):
         ((3,), True)
     """
 
+    _methods = get_args(Method)
+
     def __init__(
         self,
         kernel: Any,
@@ -94,8 +90,8 @@ class KernelRidge(Regressor):
         Returns:
             The estimator.
         """
-        ridge = read_non_negative("ridge", self.ridge)
-        tolerance = read_positive("tolerance", self.tolerance)
+        ridge = as_non_negative("ridge", self.ridge)
+        tolerance = as_positive("tolerance", self.tolerance)
         targets = read_targets(self._read(dataset, labels))
         self._shape = np.shape(self._training.labels)[1:]
         self._system = ridge_system(self.gram_, ridge, targets)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
+from ktrans._checks import as_positive, shown
 from ktrans.solvers.solution import OnFailure
 from ktrans.solvers.spectral import SpectralEstimator
 
@@ -71,9 +72,8 @@ class KernelRidgePath(SpectralEstimator):
         return float(self._read_ridges().min())
 
     def _read_ridges(self) -> Float[np.ndarray, "l"]:
-        ridges = np.asarray(self.ridges, dtype=np.float64)
-        if ridges.ndim != 1 or len(ridges) == 0:
-            raise ValueError(f"`ridges` must have shape (l,), l >= 1; got {ridges.shape}.")
-        if not (np.isfinite(ridges).all() and (ridges > 0).all()):
-            raise ValueError(f"`ridges` must be positive; got {ridges.tolist()}.")
-        return ridges
+        if isinstance(self.ridges, str) or np.ndim(self.ridges) != 1 or len(self.ridges) == 0:
+            raise ValueError(
+                f"`ridges` must be a sequence of one or more numbers; got {shown(self.ridges)}."
+            )
+        return np.array([as_positive("ridges", ridge) for ridge in self.ridges])

@@ -7,14 +7,9 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from ktrans._checks import as_positive
 from ktrans.gram.base import sum_copies
-from ktrans.solvers._estimator import (
-    Estimator,
-    check_fitted,
-    predict_unseen_with,
-    read_positive,
-    read_targets,
-)
+from ktrans.solvers._estimator import Estimator, check_fitted, predict_unseen_with, read_targets
 from ktrans.solvers.modes import Modes, find_modes
 from ktrans.solvers.solution import ConvergenceError, ConvergenceWarning, OnFailure
 
@@ -31,6 +26,7 @@ class SpectralEstimator(Estimator):
     """
 
     method: Literal["auto", "dense", "lanczos"]
+    _methods = ("auto", "dense", "lanczos")
     tolerance: float
     max_iterations: int
     on_failure: OnFailure
@@ -54,7 +50,7 @@ class SpectralEstimator(Estimator):
         Returns:
             The estimator.
         """
-        tolerance = read_positive("tolerance", self.tolerance)
+        tolerance = as_positive("tolerance", self.tolerance)
         last = self._hardest()
         targets = read_targets(self._read(dataset, labels))
         self._shape = np.shape(self._training.labels)[1:]
@@ -131,7 +127,5 @@ class SpectralEstimator(Estimator):
 
 
 def _choose(method: str, size: int) -> Literal["dense", "lanczos"]:
-    if method not in ("auto", "dense", "lanczos"):
-        raise ValueError(f'`method` must be "auto", "dense" or "lanczos"; got {method!r}.')
     dense = method == "dense" or (method == "auto" and size <= _DENSE_LIMIT)
     return "dense" if dense else "lanczos"

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import ktrans.tasks
+from ktrans._checks import shown
 from ktrans.kernels.registry import kernel_from_dict
 from ktrans.sweeps.grid import Grid, read_grid
 from ktrans.tasks import TemplateTask
-from ktrans.tasks._checks import shown
 from ktrans.tasks._toml import check_keys, check_kind, need, parse
 from ktrans.tasks.files import MAX_LENGTH, MAX_TEMPLATES
 from ktrans.tasks.library import DEFAULT_VOCAB_SIZE

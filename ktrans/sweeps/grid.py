@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ktrans.analysis._arguments import read_ridge
+from ktrans._checks import as_int, as_non_negative, shown
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.analysis.template_matrix import check_kernel, check_task
 from ktrans.analysis.verification import MAX_SAMPLES, MAX_VOCAB_SIZE
@@ -18,7 +18,6 @@ from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.registry import kernel_to_dict
 from ktrans.sweeps.store import digest
 from ktrans.tasks import TemplateTask
-from ktrans.tasks._checks import as_int, shown
 
 MAX_CELLS = 10**6
 MAX_NAME = 256
@@ -157,7 +156,7 @@ def read_grid(
         kernels=_read_named("kernels", kernels, check_kernel),
         vocab_sizes=_read_axis("vocab_sizes", vocab_sizes, _whole(1, MAX_VOCAB_SIZE)),
         num_samples=_read_axis("num_samples", num_samples, _whole(1, MAX_SAMPLES)),
-        ridges=_read_axis("ridges", ridges, lambda _, value: read_ridge(value)),
+        ridges=_read_axis("ridges", ridges, lambda _, value: as_non_negative("ridge", value)),
         seeds=_read_axis("seeds", seeds, _whole(0, MAX_SEED)),
     )
     if grid.num_cells > MAX_CELLS:

@@ -13,11 +13,11 @@ from typing import Any, cast
 import joblib
 import xarray as xr
 
+from ktrans._checks import as_int, check_kind, shown
 from ktrans.sweeps.dataset import collect, write_dataset
 from ktrans.sweeps.grid import Grid, read_grid
 from ktrans.sweeps.jobs import Done, Job, fits_of, perform, theory_of
 from ktrans.sweeps.store import Store
-from ktrans.tasks._checks import as_int, shown
 
 BACKENDS = ("loky", "dask")
 # After which a worker leaves; those of a process that was killed do not know that it was.
@@ -93,7 +93,7 @@ def sweep(
 
 
 def run_sweep(
-    grid: Grid,
+    grid: Any,
     folder: object,
     *,
     jobs: object = None,
@@ -114,6 +114,7 @@ def run_sweep(
     Raises:
         TypeError, ValueError, OSError, MemoryError: as `sweep`.
     """
+    check_kind("grid", grid, Grid)
     store, workers = Store(_read_folder(folder), say), _read_jobs(jobs)
     options = _read_backend(backend)
     store.prepare()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from ktrans.tasks._checks import as_real, shown
+from ktrans._checks import as_real, shown
 from ktrans.tasks.templates import (
     Symbol,
     Template,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ktrans.tasks._checks import shown
+from ktrans._checks import shown
 
 MAX_BYTES = 2**20
 KINDS = {str: "a string", int: "an integer", float: "a number", list: "a list", dict: "a table"}

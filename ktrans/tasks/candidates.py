@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ktrans.tasks._checks import as_int
+from ktrans._checks import as_int
 from ktrans.tasks.task import Dataset, TemplateTask
 from ktrans.tasks.templates import CLS
 

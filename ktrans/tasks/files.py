@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ktrans.tasks._checks import shown
+from ktrans._checks import shown
 from ktrans.tasks._toml import check_keys, check_kind, need, parse
 from ktrans.tasks.substitution import Substitution, Zipf
 

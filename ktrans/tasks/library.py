@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ktrans.tasks._checks import as_int, shown, suggest
+from ktrans._checks import as_int, shown, suggest
 from ktrans.tasks.task import TemplateTask
 from ktrans.tasks.templates import Template
 
@@ -53,7 +53,7 @@ def describe(name: str) -> str:
     return _find(name).description
 
 
-def load(name: str, *, vocab_size: object = None, **options: Any) -> TemplateTask:
+def load(name: object, *, vocab_size: object = None, **options: Any) -> TemplateTask:
     """A named task.
 
     Args:

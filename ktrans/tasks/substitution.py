@@ -8,12 +8,12 @@ exponential clocks with the weights as rates.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from ktrans.tasks._checks import as_non_negative, shown
+from ktrans._checks import as_non_negative, shown
 
 # The trapezoid rule for the integral of `sample_diversity` converges like exp(-15/step).
 LOG_TIME_STEP = 0.1
@@ -37,7 +37,7 @@ class Zipf:
         array([1.        , 0.5       , 0.33333333])
     """
 
-    exponent: float | int = 1.0
+    exponent: Any = 1.0
 
     def __post_init__(self):
         as_non_negative("exponent", self.exponent)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from ktrans._checks import as_int, as_non_negative, shown
 from ktrans.tasks import files
 from ktrans.tasks._arguments import (
     Labels,
@@ -18,7 +19,6 @@ from ktrans.tasks._arguments import (
     read_templates,
     read_weights,
 )
-from ktrans.tasks._checks import as_int, as_non_negative
 from ktrans.tasks.substitution import (
     Alphabet,
     Substitution,
@@ -33,7 +33,7 @@ from ktrans.tasks.templates import Symbol, Template, Wildcard
 
 # `sample` and `sample_unseen` with one seed draw from independent streams.
 SEEN_STREAM, UNSEEN_STREAM = 0, 1
-LARGEST_VOCABULARY = 10**8
+LARGEST_VOCABULARY, MOST_SAMPLES = 10**8, 10**9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,7 +74,13 @@ class Dataset:
 
     def subset(self, indices: object) -> "Dataset":
         """The samples at `indices`: integers, a mask or a slice, in that order."""
-        rows = np.arange(len(self))[indices]  # type: ignore[index]
+        try:
+            rows = np.arange(len(self))[indices]  # type: ignore[index]
+        except IndexError:
+            raise ValueError(
+                f"`indices` must be integers below {len(self)}, a mask or a slice; got "
+                f"{shown(indices)}."
+            ) from None
         return Dataset(
             tokens=self.tokens[rows],
             labels=self.labels[rows],
@@ -157,7 +163,7 @@ class TemplateTask:
         weights: object = None,
         substitution: object = "uniform",
         substitution_tokens: object = None,
-        name: str = "",
+        name: Any = "",
     ) -> "TemplateTask":
         """A task from a mapping of templates to labels.
 
@@ -189,6 +195,8 @@ class TemplateTask:
             >>> bool((data.labels == data.tokens[:, 0]).all())
             True
         """
+        if not isinstance(name, str):
+            raise TypeError(f"`name` must be a string; got {shown(name)}.")
         read = read_templates(templates)
         tokens = read_substitution_tokens(substitution_tokens)
         size = len(tokens) if vocab_size is None and tokens else vocab_size
@@ -465,7 +473,7 @@ class TemplateTask:
         return weights
 
     def _draw(self, n: object, seed: object, stream: int) -> Dataset:
-        size = as_int("n", n, 1)
+        size = as_int("n", n, 1, MOST_SAMPLES)
         entropy = np.random.SeedSequence(as_int("seed", seed, 0), spawn_key=(stream,))
         rng = np.random.default_rng(entropy)
         z = rng.choice(self.num_templates, size=size, p=self.weights).astype(np.int32)

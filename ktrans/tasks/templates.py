@@ -7,9 +7,10 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ktrans.tasks._checks import shown
+from ktrans._checks import shown
 
 CLS = "[CLS]"
+MOST_SYMBOLS = 1000
 MICRO_SIGN, MU = "\u00b5", "\u03bc"
 
 
@@ -186,6 +187,8 @@ class Template:
             >>> Template("αβ").meets(Template("αα")) is None
             True
         """
+        if not isinstance(other, Template):
+            raise TypeError(f"`other` must be a Template; got {shown(other)}.")
         if self.partition != other.partition:
             return None
         fresh = _fresh_tokens({*self.regular_tokens, *other.regular_tokens})
@@ -248,16 +251,17 @@ def _reads_as(text: str, symbols: tuple[Symbol, ...]) -> bool:
 
 
 def _parse(spec: object) -> tuple[Symbol, ...]:
-    if isinstance(spec, str):
-        text = normalised(spec)
-        symbols = tuple(_parse_character(text, i) for i in range(len(text)))
-    elif isinstance(spec, Sequence):
-        symbols = tuple(_parse_token(spec, i) for i in range(len(spec)))
-    else:
+    if not isinstance(spec, Sequence):
         raise TypeError(f"`spec` must be a string or a sequence of tokens; got {shown(spec)}.")
-    if not symbols:
-        raise ValueError("`spec` must have at least one symbol; got an empty template.")
-    return symbols
+    if not 1 <= len(spec) <= MOST_SYMBOLS:
+        given = shown(spec[: MOST_SYMBOLS + 1])
+        raise ValueError(
+            f"`spec` must have from 1 to {MOST_SYMBOLS} symbols; got {len(spec)}: {given}."
+        )
+    if not isinstance(spec, str):
+        return tuple(_parse_token(spec, i) for i in range(len(spec)))
+    text = normalised(spec)
+    return tuple(_parse_character(text, i) for i in range(len(text)))
 
 
 def _parse_character(text: str, position: int) -> Symbol:
@@ -279,11 +283,12 @@ def _parse_token(spec: Sequence[object], position: int) -> Symbol:
     token = spec[position]
     if not isinstance(token, str):
         raise TypeError(
-            f"template {shown(spec)} has {shown(token)} at position {position}; tokens are strings."
+            f"template {shown(spec)} has {shown(token)} at position {position}; tokens must be "
+            "strings."
         )
     if token in ("", "?", CLS) or not token.isprintable() or any(c.isspace() for c in token):
         raise ValueError(
-            f"template {shown(spec)} has {shown(token)} at position {position}; a token is a "
+            f"template {shown(spec)} has {shown(token)} at position {position}; a token must be a "
             'printable word, "?name" for a wildcard, and [CLS] is appended by the task.'
         )
     return Wildcard(token) if token.startswith("?") else token

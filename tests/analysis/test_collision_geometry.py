@@ -71,7 +71,7 @@ def test_the_same_diversity_has_the_margin_of_its_geometry():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"geometry": "ring"}, "`geometry` must be one of star, matching, matching within"),
+        ({"geometry": "ring"}, '`geometry` must be one of "star", "matching", "matching within'),
         ({"diversity": 0.5}, r"`diversity` must be from 1 to n = 10; got 0\.5"),
     ],
 )

@@ -89,7 +89,7 @@ def test_the_seed_says_which_probes():
 
 
 def test_one_probe_has_no_standard_error(operator):
-    with pytest.raises(ValueError, match=r"`num_probes` must be at least 2.*got 1 and 40"):
+    with pytest.raises(ValueError, match=r"`num_probes` must be at least 2; got 1"):
         spectral_density(operator, num_probes=1)
 
 

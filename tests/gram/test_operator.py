@@ -166,7 +166,7 @@ def test_a_matrix_too_large_is_refused_with_its_size():
 
 def test_wrong_inputs_are_named():
     gram = GramOperator(KERNEL, np.arange(12).reshape(4, 3))
-    with pytest.raises(ValueError, match=r"right factor must have shape \(4,\)"):
+    with pytest.raises(ValueError, match=r"`vectors` must have shape \(4,\)"):
         gram @ np.ones(3)
     with pytest.raises(TypeError, match="real numbers"):
         gram @ np.ones(4, dtype=complex)

@@ -325,7 +325,7 @@ def test_custom_refuses_what_it_cannot_use():
         Custom(jnp.sin, derivative="cos")
     with pytest.raises(TypeError, match=r"`num_nodes` must be an integer; got 8\.0"):
         Custom(jnp.sin, num_nodes=8.0)
-    with pytest.raises(ValueError, match="`num_nodes` must be at least 2; got 1"):
+    with pytest.raises(ValueError, match="`num_nodes` must be from 2 to 4096; got 1"):
         Custom(jnp.sin, num_nodes=1)
 
 

@@ -137,5 +137,5 @@ def test_bad_scales_are_refused(scale, error, sentence):
 
 
 def test_it_refuses_what_every_perceptron_kernel_refuses():
-    with pytest.raises(ValueError, match="`depth` must be at least 1 hidden layer; got 0"):
+    with pytest.raises(ValueError, match="`depth` must be from 1 to 10000; got 0"):
         build(depth=0)

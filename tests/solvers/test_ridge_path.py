@@ -27,5 +27,5 @@ def test_wrong_ridges_are_named():
     data = kt.tasks.load("aba_abb", vocab_size=9).sample(20)
     with pytest.raises(ValueError, match="`ridges` must be positive"):
         KernelRidgePath(KERNEL, [1.0, 0.0]).fit(data)
-    with pytest.raises(ValueError, match=r"`ridges` must have shape \(l,\)"):
+    with pytest.raises(ValueError, match=r"`ridges` must be a sequence .*; got 1\.0"):
         KernelRidgePath(KERNEL, 1.0).fit(data)

@@ -248,7 +248,7 @@ def test_regular_tokens_count_against_the_tokens_that_replace_wildcards():
 @pytest.mark.parametrize(
     ("n", "seed", "error", "message"),
     [
-        (0, 0, ValueError, "`n` must be at least 1; got 0"),
+        (0, 0, ValueError, "`n` must be from 1 to 1000000000; got 0"),
         (2.0, 0, TypeError, "`n` must be an integer; got 2.0"),
         (True, 0, TypeError, "`n` must be an integer"),
         (3, -1, ValueError, "`seed` must be at least 0"),

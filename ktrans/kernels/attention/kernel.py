@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import ArrayLike
 
+from ktrans._checks import check_word
 from ktrans._numerics import is_traced
 from ktrans.kernels.attention.exact import cost, exact_values
 from ktrans.kernels.attention.limits import infinite_beta_values, zero_beta_values
@@ -188,8 +189,7 @@ def check_accuracy(rtol: object, method: object) -> None:
     low, high = _RTOL_RANGE
     if not (_is_size(rtol) and low <= rtol <= high):  # pyright: ignore
         raise ValueError(f"`rtol` must be between {low:g} and {high:g}; got {rtol!r}.")
-    if method not in METHODS:
-        raise ValueError(f"`method` must be one of {METHODS}; got {method!r}.")
+    check_word("method", method, METHODS)
 
 
 @functools.lru_cache(maxsize=_REMEMBERED_SETTINGS)

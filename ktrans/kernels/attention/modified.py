@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from ktrans._checks import check_word
 from ktrans.kernels._activation import Activation
 from ktrans.kernels.activations import Identity
 from ktrans.kernels.attention.kernel import check_accuracy
@@ -218,8 +219,7 @@ def _check(kernel: Any, readouts: tuple[str, ...]) -> None:
             )
     if not _is_finite(kernel.a):
         raise ValueError(f"`a` must be a finite number; got {kernel.a!r}.")
-    if kernel.readout not in readouts:
-        raise ValueError(f"`readout` must be one of {readouts}; got {kernel.readout!r}.")
+    check_word("readout", kernel.readout, readouts)
     check_accuracy(kernel.rtol, kernel.method)
 
 

@@ -3,9 +3,12 @@
 import functools
 from collections.abc import Hashable, Sequence
 from fractions import Fraction
+from typing import Any
 
+from ktrans._checks import as_int, shown
 from ktrans.kernels.attention.multigraph import pair_graph
 from ktrans.kernels.attention.series import Exponents, as_pair, coefficient, even_orders
+from ktrans.tasks.task import TemplateTask
 
 
 def first_separating_order(
@@ -43,6 +46,7 @@ def template_matrix_series(
 ) -> list[list[list[Fraction]]]:
     """N(ε·ray) of K_attn as power series in ε²: entry [i][j] lists the coefficients from ε⁰ on."""
     strings1, strings2 = _as_strings(templates)
+    max_order = as_int("max_order", max_order, 0)
     rows = range(len(strings1))
     series = {
         (i, j): _ray_series(*_class_pair(strings1[i], strings2[j]), max_order, ray)
@@ -123,11 +127,15 @@ def _valuation(series: list[Fraction]) -> int:
 
 
 def _as_strings(templates: object) -> tuple[Sequence, Sequence]:
-    pair = templates.fresh_strings() if hasattr(templates, "fresh_strings") else templates  # type: ignore[attr-defined]
-    first, second = (
-        some.tolist() if hasattr(some, "tolist") else some
-        for some in pair  # type: ignore[union-attr]
-    )
+    pair: Any = templates
+    if isinstance(templates, TemplateTask):
+        pair = templates.fresh_strings()
+    if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+        raise TypeError(
+            "`templates` must be a task, or (strings x, strings y) with one string for each "
+            f"template in either; got {shown(templates)}."
+        )
+    first, second = (some.tolist() if hasattr(some, "tolist") else some for some in pair)
     if len(first) != len(second):
         raise ValueError(
             f"`templates` must hold as many strings x as strings y; got {len(first)} and "

@@ -110,7 +110,7 @@ def test_estimates_of_one_seed_are_equal_and_positive_semidefinite(kernel):
     )
     assert np.array_equal(first, second) and not np.allclose(first, other, atol=1e-6)
     assert np.linalg.eigvalsh(first).min() > -ROUNDING
-    with pytest.raises(ValueError, match="`num_samples` must be an integer of at least 2; got 1"):
+    with pytest.raises(ValueError, match="`num_samples` must be at least 2; got 1"):
         kernel.estimate(TOKENS, num_samples=1)
 
 

@@ -9,6 +9,7 @@ from numbers import Real
 from numpy import bool_
 
 SHOWN = 60
+LARGEST_SEED = 2**63 - 1
 
 
 def shown(value: object) -> str:
@@ -26,16 +27,17 @@ def suggest(name: str, known: Iterable[str]) -> str:
     )
 
 
-def as_int(name: str, value: object, minimum: int) -> int:
-    """`value` as an int of at least `minimum`; a float or a bool is refused, not cast."""
+def as_int(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
+    """`value` as an int in a range; a float or a bool is refused, not cast."""
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         number = None
     if number is None or isinstance(value, bool | bool_):
         raise TypeError(f"`{name}` must be an integer; got {shown(value)}.")
-    if number < minimum:
-        raise ValueError(f"`{name}` must be at least {minimum}; got {shown(number)}.")
+    if number < minimum or (maximum is not None and number > maximum):
+        wanted = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+        raise ValueError(f"`{name}` must be {wanted}; got {shown(number)}.")
     return number
 
 
@@ -58,3 +60,24 @@ def as_non_negative(name: str, value: object) -> float:
     if number < 0:
         raise ValueError(f"`{name}` must be non-negative; got {number}.")
     return number
+
+
+def as_positive(name: str, value: object) -> float:
+    """`value` as a finite float above zero."""
+    number = as_real(name, value)
+    if number <= 0:
+        raise ValueError(f"`{name}` must be positive; got {number}.")
+    return number
+
+
+def check_kind(name: str, value: object, kind: type) -> None:
+    """Raise unless the value is of the kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"`{name}` must be a {kind.__name__}; got {shown(value)}.")
+
+
+def check_word(name: str, value: object, words: tuple[str, ...]) -> None:
+    """Raise unless the value is one of the words."""
+    if value not in words:
+        listed = ", ".join(f'"{word}"' for word in words)
+        raise ValueError(f"`{name}` must be one of {listed}; got {shown(value)}.")

@@ -1,0 +1,479 @@
+"""Bad input to Gram operators, solvers and analysis: each is refused in one sentence."""
+
+import numpy as np
+import pytest
+
+import ktrans as kt
+from tests.robustness.one_sentence import check_refusal, refused
+from tests.robustness.small import (
+    COSINE,
+    DATA,
+    MANY,
+    MLP,
+    SYMBOLIC,
+    TASK,
+    TRANSFORMER,
+    gram,
+    spectrum,
+    task_of,
+)
+
+X, Y = DATA.tokens, np.asarray(DATA.labels)
+SYMBOLS = SYMBOLIC.sample(8, seed=0)
+NAMING = kt.NextTokenKernel(TRANSFORMER, 1.0)
+nan, inf = float("nan"), float("inf")
+
+
+def ridge(value=0.1, **options):
+    return kt.KernelRidge(MLP, value, **options)
+
+
+ROWS = [
+    refused("operator kernel", lambda: kt.GramOperator(3, DATA), TypeError, "`kernel`", "got int"),
+    refused(
+        "operator empty",
+        lambda: kt.GramOperator(MLP, np.zeros((0, 3), int)),
+        ValueError,
+        "`dataset`",
+        "none",
+    ),
+    refused(
+        "operator floats",
+        lambda: kt.GramOperator(MLP, np.ones((2, 3))),
+        TypeError,
+        "`dataset`",
+        "float64",
+    ),
+    refused("product length", lambda: gram() @ np.ones(3), ValueError, "`vectors`", "(3,)"),
+    refused("product text", lambda: gram() @ ["a"] * 12, TypeError, "`vectors`", "<U1"),
+    refused("cross length", lambda: gram().cross([[0, 1]]), ValueError, "`tokens`", "2"),
+    refused(
+        "cross floats", lambda: gram().cross([[0.5, 1, 2, 3]]), TypeError, "`tokens`", "float64"
+    ),
+    refused(
+        "dense huge operator",
+        lambda: kt.GramOperator(MLP, MANY).to_dense(),
+        ValueError,
+        "dense matrix",
+        "74.5 GiB",
+        "GramOperator",
+    ),
+    refused(
+        "regular tokens",
+        lambda: kt.GramOperator(MLP, DATA, regular_tokens=[0.5]),
+        TypeError,
+        "`regular_tokens`",
+        "0.5",
+    ),
+    refused("ridge negative", lambda: ridge(-1.0).fit(DATA), ValueError, "`ridge`", "-1.0"),
+    refused("ridge nan", lambda: ridge(nan).fit(DATA), ValueError, "`ridge`", "nan"),
+    refused("ridge text", lambda: ridge("0.1").fit(DATA), TypeError, "`ridge`", "0.1"),
+    refused("ridge none", lambda: ridge(None).fit(DATA), TypeError, "`ridge`", "None"),
+    refused("ridge bool", lambda: ridge(True).fit(DATA), TypeError, "`ridge`", "True"),
+    refused(
+        "ridge kernel", lambda: kt.KernelRidge("rbf", 0.1).fit(DATA), TypeError, "`kernel`", "rbf"
+    ),
+    refused("method", lambda: ridge(method="lu").fit(DATA), ValueError, "`method`", "lu"),
+    refused("tolerance", lambda: ridge(tolerance=0.0).fit(DATA), ValueError, "`tolerance`", "0.0"),
+    refused(
+        "iterations", lambda: ridge(max_iterations=0).fit(DATA), ValueError, "`max_iterations`", "0"
+    ),
+    refused(
+        "iterations float",
+        lambda: ridge(max_iterations=1.5).fit(DATA),
+        TypeError,
+        "`max_iterations`",
+        "1.5",
+    ),
+    refused(
+        "on failure",
+        lambda: ridge(on_failure="ignore").fit(DATA),
+        ValueError,
+        "`on_failure`",
+        "ignore",
+    ),
+    refused("labels missing", lambda: ridge().fit(X), ValueError, "`labels`", "None"),
+    refused("labels count", lambda: ridge().fit(X, Y[:3]), ValueError, "`labels`", "3"),
+    refused("labels nan", lambda: ridge().fit(X, np.full(12, nan)), ValueError, "`labels`", "nan"),
+    refused("labels inf", lambda: ridge().fit(X, np.full(12, inf)), ValueError, "`labels`", "inf"),
+    refused(
+        "labels text", lambda: ridge().fit(X, ["a"] * 12), TypeError, "`labels`", "got dtype <U1"
+    ),
+    refused("labels complex", lambda: ridge().fit(X, Y + 1j), TypeError, "`labels`", "complex"),
+    refused(
+        "labels none entries",
+        lambda: ridge().fit(X, [None] * 12),
+        TypeError,
+        "`labels`",
+        "got dtype object",
+    ),
+    refused(
+        "labels three-dimensional",
+        lambda: ridge().fit(X, np.zeros((12, 1, 1))),
+        ValueError,
+        "`labels`",
+        "(12, 1, 1)",
+    ),
+    refused("symbolic labels", lambda: ridge().fit(SYMBOLS), ValueError, "`labels`"),
+    refused(
+        "fit empty",
+        lambda: ridge().fit(np.zeros((0, 3), int), []),
+        ValueError,
+        "`dataset`",
+        "got none",
+    ),
+    refused("fit text", lambda: ridge().fit("abc", [1.0]), ValueError, "`tokens`", "got shape ()"),
+    refused(
+        "fit ragged",
+        lambda: ridge().fit([[0, 1], [2]], [1.0, 2.0]),
+        ValueError,
+        "`tokens`",
+        "length",
+    ),
+    refused(
+        "predict length", lambda: ridge().fit(DATA).predict([[0, 1]]), ValueError, "`tokens`", "2"
+    ),
+    refused(
+        "predict floats",
+        lambda: ridge().fit(DATA).predict(np.full((2, 4), 0.5)),
+        TypeError,
+        "`tokens`",
+        "got dtype float64",
+    ),
+    refused(
+        "unseen of arrays",
+        lambda: ridge().fit(X, Y).predict_unseen(),
+        ValueError,
+        "`predict_unseen`",
+        "Dataset",
+    ),
+    refused(
+        "path empty", lambda: kt.KernelRidgePath(MLP, []).fit(DATA), ValueError, "`ridges`", "[]"
+    ),
+    refused(
+        "path negative",
+        lambda: kt.KernelRidgePath(MLP, [0.1, -1.0]).fit(DATA),
+        ValueError,
+        "`ridges`",
+        "-1.0",
+    ),
+    refused(
+        "path text", lambda: kt.KernelRidgePath(MLP, "0.1").fit(DATA), ValueError, "`ridges`", "0.1"
+    ),
+    refused(
+        "path nan", lambda: kt.KernelRidgePath(MLP, [nan]).fit(DATA), ValueError, "`ridges`", "nan"
+    ),
+    refused(
+        "flow time",
+        lambda: kt.KernelGradientFlow(MLP, max_time=-1.0).fit(DATA),
+        ValueError,
+        "`max_time`",
+        "-1.0",
+    ),
+    refused(
+        "flow times negative",
+        lambda: kt.KernelGradientFlow(MLP).fit(DATA).predict(X, [-1.0]),
+        ValueError,
+        "`times`",
+        "-1.0",
+    ),
+    refused(
+        "flow times nan",
+        lambda: kt.KernelGradientFlow(MLP).fit(DATA).predict_unseen([nan]),
+        ValueError,
+        "`times`",
+        "nan",
+    ),
+    refused(
+        "flow times text",
+        lambda: kt.KernelGradientFlow(MLP).fit(DATA).predict_unseen("1"),
+        ValueError,
+        "`times`",
+        "got ()",
+    ),
+    refused(
+        "descent rate",
+        lambda: kt.KernelGradientDescent(MLP, 0.0).fit(DATA),
+        ValueError,
+        "`learning_rate`",
+        "0.0",
+    ),
+    refused(
+        "descent rate huge",
+        lambda: kt.KernelGradientDescent(MLP, 1e9).fit(DATA),
+        ValueError,
+        "`learning_rate`",
+        "1000000000.0",
+    ),
+    refused(
+        "descent steps",
+        lambda: kt.KernelGradientDescent(MLP, 0.01).fit(DATA).predict_unseen([1.5]),
+        TypeError,
+        "steps",
+        "got dtype float64",
+    ),
+    refused(
+        "logistic classes",
+        lambda: kt.KernelLogisticRegression(MLP, 0.1).fit(X, np.arange(12) * 0 + 1),
+        ValueError,
+        "`labels`",
+        "1",
+    ),
+    refused(
+        "logistic ridge",
+        lambda: kt.KernelLogisticRegression(MLP, 0.0).fit(DATA),
+        ValueError,
+        "`ridge`",
+        "0.0",
+    ),
+    refused(
+        "template matrix task",
+        lambda: kt.template_matrix(MLP, "aba_abb"),
+        TypeError,
+        "`task`",
+        "got str",
+    ),
+    refused(
+        "template matrix kernel", lambda: kt.template_matrix("K", TASK), TypeError, "`kernel`", "K"
+    ),
+    refused(
+        "template matrix swapped",
+        lambda: kt.template_matrix(TASK, MLP),
+        TypeError,
+        "`kernel`",
+        "got TemplateTask",
+    ),
+    refused("verify swapped", lambda: kt.verify(MLP, TASK), TypeError, "`task`", "MLPKernel"),
+    refused(
+        "verify ridge", lambda: kt.verify(TASK, MLP, ridge=-1.0), ValueError, "`ridge`", "-1.0"
+    ),
+    refused("separation kernel", lambda: kt.separation(None, TASK), TypeError, "`kernel`", "None"),
+    refused("groups task", lambda: kt.mlp_groups([1]), TypeError, "`task`", "got list"),
+    refused(
+        "map betas negative",
+        lambda: kt.attention_map(TASK, betas=[-1.0], gammas=[1.0], activation=COSINE),
+        ValueError,
+        "`beta`",
+        "-1.0",
+    ),
+    refused(
+        "map gammas text",
+        lambda: kt.attention_map(TASK, betas=[1.0], gammas="1", activation=COSINE),
+        ValueError,
+        "`gammas`",
+        "1",
+    ),
+    refused(
+        "map checkpoint folder",
+        lambda: kt.attention_map(
+            TASK, betas=[0.0], gammas=[1.0], activation=COSINE, checkpoint="/nowhere/at/all.npz"
+        ),
+        ValueError,
+        "`checkpoint`",
+        "/nowhere",
+    ),
+    refused(
+        "cosine map b1",
+        lambda: kt.cosine_map(TASK, beta=1.0, gamma=1.0, b1=[nan], b2=[0.0]),
+        ValueError,
+        "`b1`",
+        "nan",
+    ),
+    refused("best conditioned", lambda: kt.best_conditioned("aba"), TypeError, "`task`", "got str"),
+    refused("enclose", lambda: kt.enclose_spectrum(MLP, 3), TypeError, "`task`", "got int"),
+    refused(
+        "curve counts nan",
+        lambda: kt.learning_curve(MLP, TASK, num_samples=[nan], ridge=0.1),
+        ValueError,
+        "`num_samples`",
+        "nan",
+    ),
+    refused(
+        "curve counts text",
+        lambda: kt.learning_curve(MLP, TASK, num_samples="many", ridge=0.1),
+        TypeError,
+        "`num_samples`",
+        "many",
+    ),
+    refused(
+        "curve neither",
+        lambda: kt.learning_curve(MLP, TASK, num_samples=[10]),
+        TypeError,
+        "`ridge`",
+        "got ridge=None and time=None",
+    ),
+    refused(
+        "curve both",
+        lambda: kt.learning_curve(MLP, TASK, num_samples=[10], ridge=0.1, time=1.0),
+        TypeError,
+        "`ridge`",
+        "got ridge=0.1 and time=1.0",
+    ),
+    refused(
+        "curve symbols",
+        lambda: kt.learning_curve(MLP, SYMBOLIC, num_samples=[10], ridge=0.1),
+        ValueError,
+        "labels",
+    ),
+    refused(
+        "needed mse",
+        lambda: kt.samples_needed(MLP, TASK, mse=-1.0, ridge=0.1),
+        ValueError,
+        "`mse`",
+        "-1.0",
+    ),
+    refused(
+        "needed mse nan",
+        lambda: kt.corrected_samples_needed(MLP, TASK, mse=nan, ridge=0.1),
+        ValueError,
+        "`mse`",
+        "nan",
+    ),
+    refused(
+        "cavity seed",
+        lambda: kt.cavity_learning_curve(MLP, TASK, num_samples=[8], ridge=0.1, seed=-1),
+        ValueError,
+        "`seed`",
+        "-1",
+    ),
+    refused(
+        "in distribution",
+        lambda: kt.in_distribution_curve(MLP, TASK, num_samples=[1], ridge=-0.1),
+        ValueError,
+        "`ridge`",
+        "-0.1",
+    ),
+    refused(
+        "theorem delta",
+        lambda: kt.compare_with_theorem(None, delta=0.1),
+        TypeError,
+        "`measured`",
+        "got None",
+    ),
+    refused(
+        "compare kernels list",
+        lambda: kt.compare(TASK, [MLP], num_samples=[8], num_seeds=1, ridge=0.1),
+        ValueError,
+        "`kernels`",
+        "[MLPKernel",
+    ),
+    refused(
+        "compare kernels empty",
+        lambda: kt.compare(TASK, {}, num_samples=[8], num_seeds=1, ridge=0.1),
+        ValueError,
+        "`kernels`",
+        "{}",
+    ),
+    refused(
+        "compare seeds",
+        lambda: kt.compare(TASK, {"mlp": MLP}, num_samples=[8], num_seeds=0, ridge=0.1),
+        ValueError,
+        "`num_seeds`",
+        "0",
+    ),
+    refused(
+        "compare test",
+        lambda: kt.compare(TASK, {"mlp": MLP}, num_samples=[8], num_seeds=1, ridge=0.1, num_test=0),
+        ValueError,
+        "`num_test`",
+        "0",
+    ),
+    refused(
+        "spectrum zipf",
+        lambda: kt.population_spectrum(MLP, task_of(substitution="zipf")),
+        ValueError,
+        "`task`",
+        "Zipf(exponent=1.0)",
+    ),
+    refused(
+        "blocks array", lambda: kt.block_structure(MLP, X), TypeError, "`dataset`", "got array"
+    ),
+    refused(
+        "collisions array", lambda: kt.collision_graph(MLP, X), TypeError, "`dataset`", "got array"
+    ),
+    refused(
+        "density operator", lambda: kt.spectral_density(MLP), TypeError, "`operator`", "MLPKernel"
+    ),
+    refused(
+        "density probes",
+        lambda: kt.spectral_density(gram(), num_probes=0),
+        ValueError,
+        "`num_probes`",
+        "0",
+    ),
+    refused(
+        "density steps",
+        lambda: kt.spectral_density(gram(), num_steps=-1),
+        ValueError,
+        "`num_steps`",
+        "-1",
+    ),
+    refused(
+        "density seed", lambda: kt.spectral_density(gram(), seed=-1), ValueError, "`seed`", "-1"
+    ),
+    refused(
+        "learnability spectrum",
+        lambda: kt.learnability(MLP, num_samples=[8], ridge=0.1),
+        TypeError,
+        "`spectrum`",
+        "MLPKernel",
+    ),
+    refused(
+        "learnability ridge",
+        lambda: kt.learnability(spectrum(), num_samples=8, ridge=-1.0),
+        ValueError,
+        "`ridge`",
+        "-1.0",
+    ),
+    refused("power task", lambda: kt.population_power(MLP, None), TypeError, "`task`", "None"),
+    refused(
+        "alignment labels", lambda: kt.target_alignment(gram(), [1.0]), ValueError, "`labels`", "1"
+    ),
+    refused(
+        "alignment zero",
+        lambda: kt.target_alignment(gram(), np.zeros(12)),
+        ValueError,
+        "`labels`",
+        "got shape (12,)",
+    ),
+    refused(
+        "dimension density",
+        lambda: kt.effective_dimension(MLP, ridge=1.0),
+        TypeError,
+        "`density`",
+        "MLPKernel",
+    ),
+    refused("next-token numbers", lambda: kt.verify_next_token(TASK, NAMING), ValueError, "`task`"),
+    refused(
+        "next-token ridge",
+        lambda: kt.NextTokenRidge(NAMING, -1.0).fit(SYMBOLS),
+        ValueError,
+        "`ridge`",
+        "-1.0",
+    ),
+    refused(
+        "next-token numbers fit",
+        lambda: kt.NextTokenRidge(NAMING, 0.1).fit(DATA),
+        ValueError,
+        "`dataset`",
+    ),
+    refused(
+        "next-token negatives",
+        lambda: kt.NextTokenRidge(NAMING, 0.1, negatives=-1).fit(SYMBOLS),
+        ValueError,
+        "`negatives`",
+        "-1",
+    ),
+    refused(
+        "next-token curve",
+        lambda: kt.next_token_curve(NAMING, SYMBOLIC, num_samples=[-1], ridge=0.1),
+        ValueError,
+        "`num_samples`",
+        "-1",
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_it_is_refused_in_one_sentence(row):
+    check_refusal(row)
