@@ -35,8 +35,8 @@ def add_kernel(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--activation", choices=list(ACTIVATIONS), default="cos", help="φ (%(default)s)"
     )
-    group.add_argument("--b1", type=float, default=1.0, help="of cos(b1 t + b2) (%(default)s)")
-    group.add_argument("--b2", type=float, default=0.5, help="of cos(b1 t + b2) (%(default)s)")
+    group.add_argument("--b1", type=float, help="of cos(b1 t + b2) (1.0)")
+    group.add_argument("--b2", type=float, help="of cos(b1 t + b2) (0.5)")
 
 
 def add_measurements(parser: argparse.ArgumentParser) -> Any:
@@ -52,7 +52,16 @@ def add_measurements(parser: argparse.ArgumentParser) -> Any:
 def add_output(parser: argparse.ArgumentParser) -> None:
     """--json and --out."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write data and figures there")
+    parser.add_argument("--out", type=as_folder, metavar="DIR", help="write data and figures there")
+
+
+def as_folder(text: str) -> Path:
+    """The path of a folder, which must have a name."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            f"must be the name of a folder, or . for this one; got {text!r}."
+        )
+    return Path(text)
 
 
 def add_report(parser: argparse.ArgumentParser, default: str = "results/COMMAND-TASK") -> None:
@@ -105,6 +114,12 @@ def read_kernels(arguments: argparse.Namespace) -> dict[str, TokenSymmetricKerne
 
 
 def _read_activation(arguments: argparse.Namespace) -> Any:
+    b1, b2 = arguments.b1, arguments.b2
     if arguments.activation == "cos":
-        return Cosine(b1=arguments.b1, b2=arguments.b2)
+        return Cosine(b1=1.0 if b1 is None else b1, b2=0.5 if b2 is None else b2)
+    if (b1, b2) != (None, None):
+        raise ValueError(
+            f"`--b1` and `--b2` must go with --activation cos; got --activation "
+            f"{arguments.activation}."
+        )
     return ACTIVATIONS[arguments.activation]()

@@ -11,7 +11,7 @@ from typing import Any
 
 import ktrans
 from ktrans._checks import suggest
-from ktrans.cli.options import add_report, read_origin
+from ktrans.cli.options import add_report, as_folder, read_origin
 from ktrans.cli.output import prepare_folder, print_json
 from ktrans.cli.reports.page import FILE, write_report
 from ktrans.cli.reports.reproduce import reproduction_page
@@ -38,7 +38,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--again", action="store_true", help="run even what is there already")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder of the results (results/KIND/FIGURE)"
+        "--out", type=as_folder, metavar="DIR", help="folder of the results (results/KIND/FIGURE)"
     )
     add_report(parser, default="results/KIND/FIGURE")
     parser.set_defaults(run=run)
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     """List the figures, or reproduce one; exit status 0."""
     figures = _load_figures()
     if arguments.list:
-        _refuse_report(arguments)
+        _refuse_what_needs_a_figure(arguments)
         _print_list(figures, arguments.json)
         return 0
     figure = _find(figures, arguments.figure)
@@ -64,9 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_report(arguments: argparse.Namespace) -> None:
-    if arguments.report:
-        raise ValueError("`--report` is about one figure; got it with --list: name a FIGURE.")
+def _refuse_what_needs_a_figure(arguments: argparse.Namespace) -> None:
+    names = ("figure", "report", "quick", "paper", "again", "out")
+    given = [name for name in names if getattr(arguments, name)]
+    if given:
+        shown = arguments.figure if given[0] == "figure" else f"--{given[0]}"
+        raise ValueError(f"`--list` must go alone, or with --json; got {shown} beside it.")
 
 
 def _load_figures() -> Any:

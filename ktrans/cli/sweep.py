@@ -14,6 +14,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from ktrans._numerics import as_plain
+from ktrans.cli.options import as_folder
 from ktrans.cli.output import prepare_folder, print_json, write_figure
 from ktrans.cli.tables import columns
 from ktrans.plotting.style import paper_style
@@ -38,7 +39,9 @@ def add_command(commands: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("file", metavar="FILE", type=Path, help="what to sweep, in TOML")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="of the results (results/FILE)")
+    parser.add_argument(
+        "--out", type=as_folder, metavar="DIR", help="of the results (results/FILE)"
+    )
     parser.add_argument("--jobs", type=int, help="processes (one for each core)")
     parser.add_argument("--backend", choices=BACKENDS, default="loky", help="(%(default)s)")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of the Dask cluster")

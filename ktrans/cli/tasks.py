@@ -9,7 +9,9 @@ import ktrans.tasks
 
 def add_command(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser("tasks", help="list and describe the named tasks")
+    parser = commands.add_parser(
+        "tasks", help="list and describe the named tasks", allow_abbrev=False
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
 

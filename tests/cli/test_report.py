@@ -211,7 +211,7 @@ def test_the_command_is_quoted_for_a_shell():
 
 def test_a_report_on_the_list_of_figures_is_refused(capsys):
     assert main(["reproduce", "--list", "--report"]) == 2
-    assert "`--report` is about one figure" in capsys.readouterr().err
+    assert "`--list` must go alone" in capsys.readouterr().err
 
 
 def drawn():
