@@ -123,7 +123,6 @@ def measure(
 
     Raises:
         ValueError: if labels are symbols or the vocabulary cannot be replaced.
-        ConvergenceError: if a ridge system is not solved to its tolerance.
     """
     cells = plan.cells(task)
     counts = [n for _, n in cells]
@@ -150,12 +149,17 @@ def _errors(cell: Cell, seed: int, kernels: Kernels, ridge: float) -> list[list[
 
 
 def fit_ridge(kernel: TokenSymmetricKernel, data: Dataset, ridge: float) -> KernelRidge:
-    """Plain conjugate gradients where they do: preconditioning is compiled for every size anew."""
+    """Plain conjugate gradients where they do: preconditioning is compiled for every size anew.
+
+    A residual that rounding keeps above the tolerance is no failure here: tables state it.
+    """
     few = len(np.unique(data.tokens, axis=0)) <= _FACTORISED
     plain = KernelRidge(
         kernel, ridge=ridge, on_failure="return", method="dense" if few else "conjugate_gradients"
     ).fit(data)
-    return plain if plain.solution.converged else KernelRidge(kernel, ridge=ridge).fit(data)
+    if plain.solution.converged:
+        return plain
+    return KernelRidge(kernel, ridge=ridge, on_failure="return").fit(data)
 
 
 def unseen_error(model: KernelRidge, task: TemplateTask) -> float:

@@ -114,10 +114,13 @@ def read_kernels(arguments: argparse.Namespace) -> dict[str, TokenSymmetricKerne
 
 
 def _read_activation(arguments: argparse.Namespace) -> Any:
-    b1, b2 = arguments.b1, arguments.b2
+    given = [name for name in ("b1", "b2") if getattr(arguments, name) is not None]
     if arguments.activation == "cos":
-        return Cosine(b1=1.0 if b1 is None else b1, b2=0.5 if b2 is None else b2)
-    if (b1, b2) != (None, None):
+        # Kept in the arguments, which the record of the configuration is made of.
+        arguments.b1 = 1.0 if "b1" not in given else arguments.b1
+        arguments.b2 = 0.5 if "b2" not in given else arguments.b2
+        return Cosine(b1=arguments.b1, b2=arguments.b2)
+    if given:
         raise ValueError(
             f"`--b1` and `--b2` must go with --activation cos; got --activation "
             f"{arguments.activation}."
