@@ -16,6 +16,7 @@ from experiments.data_efficiency import MLP, PLAIN, PUBLISHED, WITH_A, WITH_B, W
 
 Record = Mapping[str, Any]
 QUICK, PAPER = "quick", "paper"
+NOT_THERE = "not in this configuration"
 
 
 class Found(NamedTuple):
@@ -71,13 +72,21 @@ class Figure:
         same = same and record["versions"]["ktrans"] == importlib.metadata.version("ktrans")
         return record if same and "seconds" in record else None
 
-    def compare(self, record: Record) -> list[dict[str, Any]]:
+    def finished(self, results: Path, kind: str) -> Record | None:
+        """What the trainings that are done show, where not all are; None where none is."""
+        find = getattr(self.load(), "find_finished", None)
+        if find is None:
+            return None
+        record = find(getattr(self.load().Config, kind)(), results / "trainings")
+        return record if record["trained"] else None
+
+    def compare(self, record: Record, otherwise: str = NOT_THERE) -> list[dict[str, Any]]:
         """What, the published number and ours, with our text, for each published number."""
-        return [_row(each, each.read(record)) for each in self.published]
+        return [_row(each, each.read(record), otherwise) for each in self.published]
 
 
-def _row(published: Published, found: Found | None) -> dict[str, Any]:
-    ours = found or Found(None, "not in this configuration")
+def _row(published: Published, found: Found | None, otherwise: str) -> dict[str, Any]:
+    ours = found or Found(None, otherwise)
     return {
         "what": published.what,
         "published": published.value,
@@ -92,7 +101,8 @@ def _loss(name: str, n: int) -> Callable[[Record], Found | None]:
         if n not in curve["x"]:
             return None
         i = curve["x"].index(n)
-        return Found(curve["loss"][i], f"{curve['loss'][i]:.3g} ± {curve['stderr'][i]:.1g}")
+        loss, stderr, seeds = (curve[key][i] for key in ("loss", "stderr", "seeds"))
+        return Found(loss, f"{loss:.3g} ± {stderr:.1g} ({seeds} seeds)")
 
     return read
 
@@ -212,7 +222,7 @@ FIGURES = (
     ),
     Figure(
         "block_structure", "Figure 3: the Gram matrix tends to its blocks as ρ and n grow",
-        1, "minutes on two cores",
+        2, "minutes on two cores",
     ),
     Figure(
         "theorem_rates", "Theorem 3.4: errors against n and ρ, with the exponents of its bound",

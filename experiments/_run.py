@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+import jax
 from matplotlib.figure import Figure
 
 from ktrans.analysis.report import versions
@@ -64,9 +65,14 @@ def run_experiment(
 
 
 def write_results(folder: Path, config: Any, entries: Mapping[str, Any], seconds: float) -> None:
-    """The result file: configuration, versions, entries, seconds."""
-    head = {"configuration": asdict(config), "versions": versions()}
+    """The result file: configuration, versions, device, entries, seconds."""
+    head = {"configuration": asdict(config), "versions": versions(), "device": device()}
     write_json(folder / "results.json", {**head, **entries, "seconds": seconds})
+
+
+def device() -> str:
+    """What JAX computes on."""
+    return jax.devices()[0].device_kind
 
 
 def digest(record: Any) -> str:

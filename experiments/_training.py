@@ -1,8 +1,8 @@
 """Networks trained on template tasks: losses on unseen symbols, each training kept when it is done.
 
 A cell is one network, one task, one number of samples and its seeds; n is also the size of the
-training alphabet, as in the paper. What a cell gave is kept under a hash of the network, the way of
-training and the strings, so that figures share trainings, and a run that was interrupted goes on
+training alphabet, as in the paper. What each seed gave is kept under a hash of the network, the way
+of training and the strings, so that figures share trainings, and a run that was interrupted goes on
 from its last checkpoint.
 """
 
@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import jax
 import numpy as np
 
 import ktrans as kt
-from experiments._run import digest
+from experiments._run import device, digest
 from ktrans.cli.output import progress_bar, write_json
 from ktrans.copying import threshold
 from ktrans.networks import (
@@ -60,7 +61,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Cell:
-    """A network to be trained on n strings over n tokens, for each seed, seeds in parallel."""
+    """A network to be trained on n strings over n tokens, for each seed."""
 
     model: Model
     num_samples: int
@@ -74,15 +75,18 @@ class Cell:
         task = kt.tasks.load(self.task, vocab_size=self.num_samples, **self.task_options)
         return draw_task_data(task, num_samples=self.num_samples, seeds=self.seeds)
 
-    def split(self, together: bool) -> "list[Cell]":
-        """Itself, all seeds of which keep a GPU busy; or a cell for each seed."""
-        return [self] if together else [replace(self, seeds=(seed,)) for seed in self.seeds]
+    def split(self) -> "list[Cell]":
+        """A cell for each seed."""
+        return [replace(self, seeds=(seed,)) for seed in self.seeds]
 
 
 def train_grid(
     grid: Mapping[Place, Sequence[Cell]], cache: Path | None
 ) -> dict[Place, list[Record]]:
     """Train what is not in the cache yet.
+
+    The seeds of a cell are trained in parallel on a GPU, which they keep busy, and else one after
+    another, so that each stops on its own.
 
     Args:
         grid: Cells by the place of their losses in a figure.
@@ -92,11 +96,30 @@ def train_grid(
         For each place a record for each seed of its cells, with the `test`, `validation` and
         `train` losses, over that of chance, at the step of best validation.
     """
-    jobs = [(place, cell) for place, cells in grid.items() for cell in cells]
+    together = jax.default_backend() == "gpu"
+    jobs = [
+        (place, part)
+        for place, cells in grid.items()
+        for cell in cells
+        for part in ([cell] if together else cell.split())
+    ]
     found: dict[Place, list[Record]] = {place: [] for place in grid}
     for place, cell in progress_bar("trainings")(jobs):
-        found[place] += _records(cell, cache)
+        found[place] += _train(cell) if cache is None else _train_missing(cell, cache)
     return found
+
+
+def find_kept(grid: Mapping[Place, Sequence[Cell]], cache: Path) -> dict[Place, list[Record]]:
+    """The records of `train_grid` that are in the cache; nothing is trained."""
+    return {
+        place: [
+            _read(file)
+            for cell in cells
+            for each in cell.split()
+            if (file := _file(each, cache)).exists()
+        ]
+        for place, cells in grid.items()
+    }
 
 
 def unseen_losses(records: Iterable[Record]) -> list[float]:
@@ -104,20 +127,40 @@ def unseen_losses(records: Iterable[Record]) -> list[float]:
     return [record["test"] for record in records]
 
 
-def _records(cell: Cell, cache: Path | None) -> list[Record]:
+def _train_missing(cell: Cell, cache: Path) -> list[Record]:
+    """The record of each seed; those that are not kept yet are trained."""
+    files = {seed: _file(each, cache) for seed, each in _by_seed(cell).items()}
+    missing = replace(cell, seeds=tuple(seed for seed, file in files.items() if not file.exists()))
+    if missing.seeds:
+        cache.mkdir(parents=True, exist_ok=True)
+        running = _file(missing, cache).with_suffix("")
+        for record in _train(missing, running):
+            seed = record["seed"]
+            write_json(files[seed], {"cell": asdict(_by_seed(cell)[seed]), "record": record})
+        shutil.rmtree(running)
+    return [_read(file) for file in files.values()]
+
+
+def _by_seed(cell: Cell) -> dict[int, Cell]:
+    return dict(zip(cell.seeds, cell.split(), strict=True))
+
+
+def _file(cell: Cell, cache: Path) -> Path:
+    """Where the training is kept, by what it depends on."""
+    data = cell.draw()
+    network = cell.model.configuration(data).to_dict()
+    identity = {"network": network, "training": cell.training.to_dict(), "data": data.digest()}
+    return cache / f"{digest(identity)[:32]}.json"
+
+
+def _read(file: Path) -> Record:
+    return json.loads(file.read_text("utf-8"))["record"]
+
+
+def _train(cell: Cell, checkpoint: Path | None = None) -> list[Record]:
     data = cell.draw()
     network = cell.model.configuration(data)
-    if cache is None:
-        return _summaries(train(network, data, cell.training), data)
-    identity = {"network": network.to_dict(), "training": cell.training.to_dict()}
-    name = digest(identity | {"data": data.digest()})[:32]
-    file, running = cache / f"{name}.json", cache / name
-    if not file.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        result = train(network, data, cell.training, checkpoint=running)
-        write_json(file, {"cell": asdict(cell), "records": _summaries(result, data)})
-        shutil.rmtree(running)
-    return json.loads(file.read_text("utf-8"))["records"]
+    return _summaries(train(network, data, cell.training, checkpoint=checkpoint), data)
 
 
 def _summaries(result: TrainingResult, data: TaskData) -> list[Record]:
@@ -134,6 +177,7 @@ def _summaries(result: TrainingResult, data: TaskData) -> list[Record]:
             "seed": seed,
             "step": int(result.steps[result.best[i]]),
             "seconds": result.seconds / len(rows),
+            "device": device(),
             **{name: float(values[i]) for name, values in at_best.items()},
         }
         for i, seed in enumerate(result.seeds)
@@ -148,14 +192,16 @@ def curve(counts: Sequence[float], losses: Sequence[Sequence[float]]) -> Record:
         losses: For each n the loss of each seed, at least two.
 
     Returns:
-        `x`, `loss`, `stderr` and `samples`.
+        `x`, `loss`, `stderr`, the number of `seeds`, and `samples`.
     """
-    table = np.array(losses, float)
-    mean, stderr = table.mean(axis=1), table.std(axis=1, ddof=1) / math.sqrt(table.shape[1])
+    seeds = [len(row) for row in losses]
+    mean = np.array([np.mean(row) for row in losses])
+    stderr = np.array([np.std(row, ddof=1) for row in losses]) / np.sqrt(seeds)
     return {
         "x": list(counts),
         "loss": mean.tolist(),
         "stderr": stderr.tolist(),
+        "seeds": seeds,
         "samples": samples_needed(counts, mean, stderr),
     }
 

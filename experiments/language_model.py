@@ -112,7 +112,7 @@ class Config:
 
 def compute(config: Config, cache: Path | None = None) -> dict[str, Any]:
     """Perplexities with and without the scalars, their paired difference, and a and b."""
-    data = _data(config, cache)
+    data = read_data(config, cache)
     folder = None if cache is None else cache / _name(config, data)
     runs = {
         identities: [_train(config, data, identities, seed, folder) for seed in config.seeds]
@@ -134,7 +134,8 @@ def unigram_perplexity(data: TextData) -> float:
     return float(np.exp(-np.log(counts / counts.sum())[data.test].mean()))
 
 
-def _data(config: Config, cache: Path | None) -> TextData:
+def read_data(config: Config, cache: Path | None) -> TextData:
+    """The text of the configuration as tokens, which the cache keeps."""
     root = config.text or sysconfig.get_path("stdlib")
     exclude = () if config.text else _NOT_LIBRARY
     text = read_text(root, files=config.files, exclude=exclude)

@@ -48,14 +48,12 @@ class Config:
         num_samples: n.
         seeds: Networks, training and test strings.
         ridges: Of which the one best on validation strings is taken, relative to the mean diagonal.
-        together: Seeds in parallel, for a GPU.
     """
 
     scales: tuple[float, ...]
     num_samples: int
     seeds: tuple[int, ...]
     ridges: tuple[float, ...] = tuple(10.0**power for power in range(-6, 3))
-    together: bool = False
     model: Model = TRANSFORMER
     training: TrainingConfig = TRAINING
 
@@ -68,7 +66,7 @@ class Config:
     def paper(cls) -> "Config":
         """A decade and a half of scales, for a GPU."""
         scales = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-        return cls(scales, num_samples=1024, seeds=tuple(range(10, 20)), together=True)
+        return cls(scales, num_samples=1024, seeds=tuple(range(10, 20)))
 
     def cell(self, trainable: str, scale: float) -> Cell:
         """Trainings of the read-out, or of all weights, from one initial scale."""
@@ -81,7 +79,7 @@ def compute(config: Config, cache: Path | None = None) -> dict[str, Any]:
     """Losses on unseen symbols against the scale."""
     trained = {READ_OUT: "read_out", ALL: "all"}
     grid = {
-        (name, scale): config.cell(trainable, scale).split(config.together)
+        (name, scale): [config.cell(trainable, scale)]
         for name, trainable in trained.items()
         for scale in config.scales
     }

@@ -34,13 +34,11 @@ class Config:
         num_samples: n of each model.
         sweeps: Values of each option.
         seeds: Networks, training and test strings.
-        together: Seeds in parallel, for a GPU.
     """
 
     num_samples: dict[str, int]
     sweeps: dict[str, tuple[float, ...]]
     seeds: tuple[int, ...]
-    together: bool = False
     models: dict[str, Model] = field(default_factory=lambda: MODELS)
     training: TrainingConfig = TRAINING
 
@@ -58,7 +56,7 @@ class Config:
             "heads": (1, 2, 4, 8, 16, 32),
             "dim": (32, 64, 128, 256, 512),
         }
-        return cls({PLAIN: 1024, WITH_A: 64}, sweeps, seeds=tuple(range(10, 20)), together=True)
+        return cls({PLAIN: 1024, WITH_A: 64}, sweeps, seeds=tuple(range(10, 20)))
 
     def cell(self, name: str, option: str, value: float) -> Cell:
         """The base model, or training, with one option changed."""
@@ -78,7 +76,7 @@ def compute(config: Config, cache: Path | None = None) -> list[dict[str, Any]]:
         for value in values
         for name in config.num_samples
     ]
-    grid = {place: config.cell(*place).split(config.together) for place in places}
+    grid = {place: [config.cell(*place)] for place in places}
     records = train_grid(grid, cache)
     return [_panel(config, option, records) for option in config.sweeps]
 

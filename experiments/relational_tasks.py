@@ -46,7 +46,7 @@ class Config:
         others = ("majority_4", "majority_6", "majority_8")
         return cls(
             tuple(
-                data_efficiency.Config(models, tuple(range(10, 20)), view, task=task, together=True)
+                data_efficiency.Config(models, tuple(range(10, 20)), view, task=task)
                 for task, view in (kernels | dict.fromkeys(others)).items()
             )
         )
@@ -55,6 +55,14 @@ class Config:
 def compute(config: Config, cache: Path | None = None) -> list[dict[str, Any]]:
     """The results of each task."""
     return [data_efficiency.compute(each, cache) for each in config.panels]
+
+
+def find_finished(config: Config, cache: Path) -> dict[str, Any]:
+    """What has been trained so far of each task."""
+    panels = {each.task: data_efficiency.find_finished(each, cache) for each in config.panels}
+    devices = {device for panel in panels.values() for device in panel["devices"]}
+    counts = {key: sum(panel[key] for panel in panels.values()) for key in ("trained", "trainings")}
+    return {"panels": panels, **counts, "devices": sorted(devices)}
 
 
 def main() -> None:

@@ -6,9 +6,8 @@ python -m experiments.reproducing [--results results] [--out docs/reproducing.md
 import argparse
 import platform
 from pathlib import Path
-from typing import Any
 
-from experiments._figures import FIGURES, PAPER, QUICK, Figure
+from experiments._figures import FIGURES, NOT_THERE, PAPER, QUICK, Figure, Record
 from ktrans._files import write_whole
 
 _HEAD = """# Reproducing the figures
@@ -22,7 +21,8 @@ Trainings are kept one by one in results/trainings and shared by the figures. Te
 strings of symbols that were never trained on, relative to chance; networks are stopped at their
 best loss on a third alphabet, and options were chosen on that one. ± is one standard error over
 seeds; samples needed are interpolated between the n tried, in brackets from the loss one standard
-error lower to one higher.
+error lower to one higher. Where not all trainings of a paper configuration are done, its column
+shows the points that at least two seeds have finished.
 
 This page is written by `python -m experiments.reproducing` from the result files, hits and misses
 alike. Last written on {machine}.
@@ -43,6 +43,8 @@ def _section(figure: Figure, results: Path) -> str:
         for kind in (QUICK, PAPER)
         if (record := figure.results(results / kind / figure.name, kind)) is not None
     }
+    if PAPER not in found and (record := figure.finished(results, PAPER)) is not None:
+        found[PAPER] = record
     lines = [f"## {figure.name}", "", _sentence(figure.claim), ""]
     lines += [f"`ktrans reproduce {figure.name}`; {_runs(figure, found)}", ""]
     return "\n".join(lines + _numbers(figure, found))
@@ -54,25 +56,48 @@ def _sentence(claim: str) -> str:
     return f"{first}{claim[1:]}."
 
 
-def _runs(figure: Figure, found: dict[str, Any]) -> str:
+def _runs(figure: Figure, found: dict[str, Record]) -> str:
     times = {QUICK: f"{figure.quick:g} min on two cores", PAPER: figure.paper}
-    words = [
-        f"{kind}: {'run here' if kind in found else 'not run here'} ({time})"
-        for kind, time in times.items()
-    ]
+    words = [f"{kind}: {_run(found.get(kind))} ({time})" for kind, time in times.items()]
     return "; ".join(words) + "."
 
 
-def _numbers(figure: Figure, found: dict[str, Any]) -> list[str]:
+def _run(record: Record | None) -> str:
+    """How much of a configuration has been run, and on what."""
+    if record is None:
+        return "not run here"
+    if "trainings" not in record:
+        return f"run here on {_device(record['device'])}" if "device" in record else "run here"
+    devices = " and ".join(map(_device, record["devices"]))
+    return f"{record['trained']} of {record['trainings']} trainings run here on {devices}"
+
+
+def _device(name: str) -> str:
+    return "CPU" if name == "cpu" else name
+
+
+def _numbers(figure: Figure, found: dict[str, Record]) -> list[str]:
     """A table with a column for each configuration that has been run."""
     if not figure.published or not found:
         return []
-    rows = {kind: figure.compare(record) for kind, record in found.items()}
+    rows = {
+        _head(kind, record): figure.compare(record, _otherwise(record))
+        for kind, record in found.items()
+    }
     lines = [_line(["", "published", *rows]), _line(["---"] * (2 + len(rows)))]
     for i, each in enumerate(figure.published):
         ours = [compared[i]["text"] for compared in rows.values()]
         lines.append(_line([each.what, f"{each.value:g}", *ours]))
     return [*lines, ""]
+
+
+def _head(kind: str, record: Record) -> str:
+    return f"{kind}, not finished" if "trainings" in record else kind
+
+
+def _otherwise(record: Record) -> str:
+    """In place of a number that is not there."""
+    return "not trained yet" if "trainings" in record else NOT_THERE
 
 
 def _line(cells: list[str]) -> str:

@@ -36,7 +36,6 @@ class Config:
 
     num_samples: Mapping[str, Mapping[str, tuple[int, ...]]]
     seeds: tuple[int, ...]
-    together: bool = False
     models: dict[str, Model] = field(default_factory=lambda: MODELS)
     training: TrainingConfig = data_efficiency.TRAINING
 
@@ -53,7 +52,7 @@ class Config:
         tasks: dict[str, Any] = dict.fromkeys(
             ("copy", "associative_recall"), dict.fromkeys(MODELS, counts)
         )
-        return cls(tasks, tuple(range(10, 20)), together=True)
+        return cls(tasks, tuple(range(10, 20)))
 
 
 def compute(config: Config, cache: Path | None = None) -> list[dict[str, Any]]:
@@ -61,7 +60,7 @@ def compute(config: Config, cache: Path | None = None) -> list[dict[str, Any]]:
     return [
         data_efficiency.compute(
             data_efficiency.Config(
-                counts, config.seeds, None, task, config.together, config.models, config.training
+                counts, config.seeds, None, task, config.models, config.training
             ),
             cache,
         )

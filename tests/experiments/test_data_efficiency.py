@@ -13,6 +13,7 @@ from experiments.data_efficiency import (
     WITH_A,
     Config,
     compute,
+    find_finished,
 )
 from ktrans.cli.output import write_figure
 from ktrans.networks import TrainingConfig
@@ -32,6 +33,9 @@ def test_a_perceptron_stays_at_chance_and_one_that_sees_equal_tokens_does_not(tm
     assert found["models"][MLP]["samples"]["estimate"] is None
     assert found["models"][MLP_INCIDENCE]["samples"]["estimate"] == 32
     assert len(list(tmp_path.glob("*.json"))) == 4
+    finished = find_finished(dataclasses.replace(config, seeds=(10, 11, 12)), tmp_path)
+    assert (finished["trained"], finished["trainings"], finished["devices"]) == (4, 6, ["cpu"])
+    assert finished["models"] == found["models"]
     with paper_style():
         path = write_figure(tmp_path / "some.svg", data_efficiency_figure([found]))
     assert b"<svg" in path.read_bytes()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiments import _training
-from experiments._training import Cell, Model, curve, samples_needed, train_grid
+from experiments._training import Cell, Model, curve, find_kept, samples_needed, train_grid
 from ktrans.networks import TrainingConfig
 
 PERCEPTRON = Model("mlp", {"depth": 1, "width": 16, "inputs": "incidence"})
@@ -16,7 +16,7 @@ CELL = Cell(PERCEPTRON, 8, TRAINING, (0, 1))
 
 
 def test_a_cell_holds_the_losses_at_the_best_validation(tmp_path):
-    cell, _ = CELL.split(together=False)
+    cell, _ = CELL.split()
     ((record,),) = train_grid({"only": [cell]}, tmp_path).values()
     data = cell.draw()
     result = _training.train(cell.model.configuration(data), data, TRAINING)
@@ -26,20 +26,30 @@ def test_a_cell_holds_the_losses_at_the_best_validation(tmp_path):
 
 
 def test_what_is_trained_is_kept_and_shared_by_grids(tmp_path, monkeypatch):
-    first = train_grid({"a": CELL.split(together=False)}, tmp_path)
+    first = train_grid({"a": CELL.split()}, tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
     monkeypatch.setattr(_training, "train", None)
-    assert train_grid({"b": CELL.split(together=False)}, tmp_path)["b"] == first["a"]
+    assert train_grid({"b": CELL.split()}, tmp_path)["b"] == first["a"]
     other = dataclasses.replace(TRAINING, learning_rate=0.1)
     with pytest.raises(TypeError, match="not callable"):
         train_grid({"b": [dataclasses.replace(CELL, training=other)]}, tmp_path)
-    assert CELL.split(together=True) == [CELL]
+
+
+def test_what_is_kept_is_found_without_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(_training, "train", None)
+    assert find_kept({"a": [CELL]}, tmp_path) == {"a": []}
+    monkeypatch.undo()
+    first, second = train_grid({"a": [CELL]}, tmp_path)["a"]
+    monkeypatch.setattr(_training, "train", None)
+    assert find_kept({"a": [CELL]}, tmp_path) == {"a": [first, second]}
+    more = dataclasses.replace(CELL, seeds=(1, 2))
+    assert find_kept({"a": [more]}, tmp_path) == {"a": [second]}
 
 
 def test_an_interrupted_grid_loses_no_cell_and_goes_on_within_the_one_that_ran(
     tmp_path, monkeypatch
 ):
-    wanted = train_grid({"all": CELL.split(together=False)}, None)["all"]
+    wanted = train_grid({"all": CELL.split()}, None)["all"]
     savez, calls = np.savez, []
 
     def dies_in_the_second_cell(stream, **arrays):
@@ -50,13 +60,13 @@ def test_an_interrupted_grid_loses_no_cell_and_goes_on_within_the_one_that_ran(
 
     monkeypatch.setattr(np, "savez", dies_in_the_second_cell)
     with pytest.raises(KeyboardInterrupt, match="killed"):
-        train_grid({"all": CELL.split(together=False)}, tmp_path)
+        train_grid({"all": CELL.split()}, tmp_path)
     monkeypatch.setattr(np, "savez", savez)
     (done,) = tmp_path.glob("*.json")
     (begun,) = (path for path in tmp_path.iterdir() if path.is_dir())
     assert json.loads(done.read_text())["cell"]["seeds"] == [0]
     assert (begun / "state.npz").exists()
-    found = train_grid({"all": CELL.split(together=False)}, tmp_path)["all"]
+    found = train_grid({"all": CELL.split()}, tmp_path)["all"]
     assert [each["test"] for each in found] == [each["test"] for each in wanted]
     assert not begun.exists()
 
