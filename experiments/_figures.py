@@ -260,11 +260,11 @@ FIGURES = (
         "quadrature_bounds",
         "the stated error bounds of K_attn hold",
         2,
-        "hours on two cores",
+        "three hours on two cores",
     ),
     Figure(
         "random_features", "finite networks tend to K_trans at rate 1/√width",
-        2, "ten minutes on two cores",
+        3, "ten minutes on two cores",
         tuple(
             Published(f"slope in {source}", -0.5, _slope(source))
             for source in ("heads", "head_dim", "mlp_width", "all")
