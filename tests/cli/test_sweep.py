@@ -83,36 +83,12 @@ def test_a_damaged_result_is_said_on_standard_error(file, capsys):
     assert said in re.split(r"[\r\n]", capsys.readouterr().err)
 
 
-@pytest.mark.parametrize(
-    ("more", "sentence"),
-    [
-        (["--jobs", "0"], "`jobs` must be at least 1; got 0."),
-        (["--scheduler", "tcp://x:1"], "`--backend dask` and `--scheduler` go together; got"),
-        (["--backend", "dask"], "`--backend dask` and `--scheduler` go together; got"),
-        (["--backend", "threads"], "invalid choice: 'threads'"),
-    ],
-)
-def test_bad_options_are_one_sentence(file, capsys, more, sentence):
-    assert main(arguments(file, *more)) == 2
-    captured = capsys.readouterr()
-    assert captured.out == "" and captured.err.count("\n") == 1
-    assert sentence in captured.err
-
-
 def test_a_scheduler_that_is_not_there_is_one_sentence(file, capsys, monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr("ktrans.cli.sweep.PATIENCE", 0.2)
     more = ["--backend", "dask", "--scheduler", "tcp://127.0.0.1:9"]
     assert main(arguments(file, *more)) == 2
     assert "none answers at tcp://127.0.0.1:9" in capsys.readouterr().err
-
-
-def test_a_sweep_that_is_not_there_or_wrong_is_one_sentence(file, capsys):
-    assert main(arguments(file.with_name("none.toml"))) == 2
-    assert "There is no sweep file" in capsys.readouterr().err
-    file.write_text(FILE.replace("ridges", "ridge"), "utf-8")
-    assert main(arguments(file)) == 2
-    assert "did you mean 'ridges'?" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -176,6 +176,7 @@ SWEEP_FILES = [
 SWEEP_OPTIONS = [
     (("--jobs", "0"), "`jobs` must be at least 1; got 0."),
     (("--backend", "mpi"), "invalid choice: 'mpi'"),
+    (("--backend", "dask"), "`--backend dask` and `--scheduler` go together"),
     (("--scheduler", "tcp://x:1"), "`--backend dask` and `--scheduler` go together"),
 ]
 
