@@ -286,7 +286,7 @@ FIGURES = (
     ),
     Figure(
         "language_model", "GPT-2 with and without two scalars a head, on held-out text",
-        2, "hours on a GPU",
+        4, "hours on a GPU",
     ),
 )  # fmt: skip
 BY_NAME = {figure.name: figure for figure in FIGURES}

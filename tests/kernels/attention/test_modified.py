@@ -258,7 +258,7 @@ def test_beta_and_gamma_must_be_finite_and_non_negative(build, value):
 def test_other_parameters_are_checked(build):
     with pytest.raises(ValueError, match="`a` must be a finite number; got nan"):
         build(a=np.nan)
-    with pytest.raises(ValueError, match=r"`readout` must be one of .*'pooled'.*; got 'mean'"):
+    with pytest.raises(ValueError, match=r"`readout` must be one of .*pooled.*; got 'mean'"):
         build(readout="mean")
     with pytest.raises(ValueError, match=r"`rtol` must be between 1e-12 and 0.001; got 0.1"):
         build(rtol=0.1)
