@@ -134,10 +134,14 @@ def test_a_damaged_cell_of_a_sweep_is_computed_again(tmp_path, content):
     assert all(sentence.endswith(".") for sentence in said)
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_mid_run_is_one_line(tmp_path):
     """The certificate is what `verify` writes first; then it is interrupted."""
     command = [sys.executable, "-m", "ktrans.cli", "verify", "aba_abb", "--out", str(tmp_path)]
+    # What runs in the background is deaf to Ctrl-C, and so would its children be.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     assert process.stderr
     said = ""
     while "ridge regression" not in said:
