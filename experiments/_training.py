@@ -110,13 +110,17 @@ def train_grid(
 
 
 def find_kept(grid: Mapping[Place, Sequence[Cell]], cache: Path) -> dict[Place, list[Record]]:
-    """The records of `train_grid` that are in the cache; nothing is trained."""
+    """The records of `train_grid` that are in the cache; nothing is trained.
+
+    Only cells that a file says it holds are drawn, to see whether their strings are still the same.
+    """
+    held = {digest(_load(file)["cell"]) for file in cache.glob("*.json")}
     return {
         place: [
             _read(file)
             for cell in cells
             for each in cell.split()
-            if (file := _file(each, cache)).exists()
+            if digest(asdict(each)) in held and (file := _file(each, cache)).exists()
         ]
         for place, cells in grid.items()
     }
@@ -137,7 +141,8 @@ def _train_missing(cell: Cell, cache: Path) -> list[Record]:
         for record in _train(missing, running):
             seed = record["seed"]
             write_json(files[seed], {"cell": asdict(_by_seed(cell)[seed]), "record": record})
-        shutil.rmtree(running)
+        # Another process that trains the same may be writing there, or have removed it.
+        shutil.rmtree(running, ignore_errors=True)
     return [_read(file) for file in files.values()]
 
 
@@ -154,7 +159,11 @@ def _file(cell: Cell, cache: Path) -> Path:
 
 
 def _read(file: Path) -> Record:
-    return json.loads(file.read_text("utf-8"))["record"]
+    return _load(file)["record"]
+
+
+def _load(file: Path) -> Record:
+    return json.loads(file.read_text("utf-8"))
 
 
 def _train(cell: Cell, checkpoint: Path | None = None) -> list[Record]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments._run import read_arguments, write_picture
+from experiments._run import device, read_arguments, write_picture
 from ktrans.analysis.report import versions
 from ktrans.cli.output import prepare_folder, progress_bar, write_json
 from ktrans.copying import CopyingNetwork, Schedule, threshold, train
@@ -148,7 +148,7 @@ def read_points(file: Path, config: Config) -> list[Point]:
 def run(config: Config, folder: Path) -> dict[str, Any]:
     """Compute with a result file that holds what is done so far."""
     file, start = folder / "results.json", time.perf_counter()
-    head = {"configuration": asdict(config), "versions": versions()}
+    head = {"configuration": asdict(config), "versions": versions(), "device": device()}
     found = compute(
         config,
         read_points(file, config),

@@ -1,13 +1,13 @@
 """docs/reproducing.md from what has been run here: claims, commands, published numbers beside ours.
 
-python -m experiments.reproducing [--results results] [--out docs/reproducing.md]
+python -m experiments.reproducing [--results results] [--docs docs]
 """
 
 import argparse
-import platform
 from pathlib import Path
 
-from experiments._figures import FIGURES, NOT_THERE, PAPER, QUICK, Figure, Record
+from experiments._figures import FIGURES, NOT_THERE, PAPER, QUICK, Figure
+from experiments._measured import Measured, Runs, as_json, find_runs, merge, read_runs
 from ktrans._files import write_whole
 
 _HEAD = """# Reproducing the figures
@@ -24,30 +24,20 @@ seeds; samples needed are interpolated between the n tried, in brackets from the
 error lower to one higher. Where not all trainings of a paper configuration are done, its column
 shows the points that at least two seeds have finished.
 
-This page is written by `python -m experiments.reproducing` from the result files, hits and misses
-alike. Last written on {machine}.
+This page is written by `python -m experiments.reproducing`, hits and misses alike, from the result
+files there are and from docs/measured.json, which keeps the numbers of earlier ones.
 """
 
 
-def document(results: Path) -> str:
+def document(runs: Runs) -> str:
     """The page."""
-    machine = f"{platform.machine()}, Python {platform.python_version()}"
-    return "\n".join(
-        [_HEAD.format(machine=machine), *(_section(each, results) for each in FIGURES)]
-    )
+    return "\n".join([_HEAD, *(_section(figure, runs[figure.name]) for figure in FIGURES)])
 
 
-def _section(figure: Figure, results: Path) -> str:
-    found = {
-        kind: record
-        for kind in (QUICK, PAPER)
-        if (record := figure.results(results / kind / figure.name, kind)) is not None
-    }
-    if PAPER not in found and (record := figure.finished(results, PAPER)) is not None:
-        found[PAPER] = record
+def _section(figure: Figure, runs: dict[str, Measured]) -> str:
     lines = [f"## {figure.name}", "", _sentence(figure.claim), ""]
-    lines += [f"`ktrans reproduce {figure.name}`; {_runs(figure, found)}", ""]
-    return "\n".join(lines + _numbers(figure, found))
+    lines += [f"`ktrans reproduce {figure.name}`; {_runs(figure, runs)}", ""]
+    return "\n".join(lines + _numbers(figure, runs))
 
 
 def _sentence(claim: str) -> str:
@@ -56,48 +46,27 @@ def _sentence(claim: str) -> str:
     return f"{first}{claim[1:]}."
 
 
-def _runs(figure: Figure, found: dict[str, Record]) -> str:
+def _runs(figure: Figure, runs: dict[str, Measured]) -> str:
     times = {QUICK: f"{figure.quick:g} min on two cores", PAPER: figure.paper}
-    words = [f"{kind}: {_run(found.get(kind))} ({time})" for kind, time in times.items()]
-    return "; ".join(words) + "."
+    said = {kind: runs[kind].run if kind in runs else "not run here" for kind in times}
+    return "; ".join(f"{kind}: {said[kind]} ({time})" for kind, time in times.items()) + "."
 
 
-def _run(record: Record | None) -> str:
-    """How much of a configuration has been run, and on what."""
-    if record is None:
-        return "not run here"
-    if "trainings" not in record:
-        return f"run here on {_device(record['device'])}" if "device" in record else "run here"
-    devices = " and ".join(map(_device, record["devices"]))
-    return f"{record['trained']} of {record['trainings']} trainings run here on {devices}"
-
-
-def _device(name: str) -> str:
-    return "CPU" if name == "cpu" else name
-
-
-def _numbers(figure: Figure, found: dict[str, Record]) -> list[str]:
+def _numbers(figure: Figure, runs: dict[str, Measured]) -> list[str]:
     """A table with a column for each configuration that has been run."""
-    if not figure.published or not found:
+    kinds = [kind for kind in (QUICK, PAPER) if kind in runs]
+    if not figure.published or not kinds:
         return []
-    rows = {
-        _head(kind, record): figure.compare(record, _otherwise(record))
-        for kind, record in found.items()
-    }
-    lines = [_line(["", "published", *rows]), _line(["---"] * (2 + len(rows)))]
-    for i, each in enumerate(figure.published):
-        ours = [compared[i]["text"] for compared in rows.values()]
+    heads = [kind if runs[kind].trained is None else f"{kind}, not finished" for kind in kinds]
+    lines = [_line(["", "published", *heads]), _line(["---"] * (2 + len(kinds)))]
+    for each in figure.published:
+        ours = [runs[kind].numbers.get(each.what, _missing(runs[kind])) for kind in kinds]
         lines.append(_line([each.what, f"{each.value:g}", *ours]))
     return [*lines, ""]
 
 
-def _head(kind: str, record: Record) -> str:
-    return f"{kind}, not finished" if "trainings" in record else kind
-
-
-def _otherwise(record: Record) -> str:
-    """In place of a number that is not there."""
-    return "not trained yet" if "trainings" in record else NOT_THERE
+def _missing(measured: Measured) -> str:
+    return NOT_THERE if measured.trained is None else "not trained yet"
 
 
 def _line(cells: list[str]) -> str:
@@ -105,13 +74,15 @@ def _line(cells: list[str]) -> str:
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page, and the numbers it is made from."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=Path("results"))
-    parser.add_argument("--out", type=Path, default=Path("docs") / "reproducing.md")
+    parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the page")
     arguments = parser.parse_args()
-    text = document(arguments.results)
-    write_whole(arguments.out, lambda stream: stream.write(text.encode()))
+    kept = arguments.docs / "measured.json"
+    runs = merge(read_runs(kept), find_runs(arguments.results))
+    for path, text in ((kept, as_json(runs)), (arguments.docs / "reproducing.md", document(runs))):
+        write_whole(path, lambda stream, text=text: stream.write(text.encode()))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ def open_run(folder: Path, configuration: dict[str, Any]) -> None:
 
 def save(folder: Path, state: Any) -> None:
     """Replace the saved state of a run by this one, a pytree of arrays."""
+    folder.mkdir(parents=True, exist_ok=True)  # another process may have finished, and removed it
     arrays = {name: np.asarray(leaf) for name, leaf in _named_leaves(state)}
     write_whole(folder / ARRAYS, lambda stream: np.savez(stream, allow_pickle=False, **arrays))
 

@@ -2,13 +2,14 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from experiments import _training
 from experiments._training import Cell, Model, curve, find_kept, samples_needed, train_grid
-from ktrans.networks import TrainingConfig
+from ktrans.networks import TrainingConfig, checkpoint
 
 PERCEPTRON = Model("mlp", {"depth": 1, "width": 16, "inputs": "incidence"})
 TRAINING = TrainingConfig(learning_rate=1e-2, steps=20, evaluate_every=10, checkpoint_every=1)
@@ -90,3 +91,18 @@ def test_samples_needed_are_interpolated_and_bounded_by_the_standard_error():
     assert never["estimate"] is None
     assert never["high"] is None
     assert 16 < never["low"] < 64
+
+
+def test_two_processes_that_train_the_same_do_not_stop_each_other(tmp_path, monkeypatch):
+    """The other one finishes, and tidies up, whenever this one is about to keep its state."""
+    wanted = train_grid({"all": [CELL]}, None)["all"]
+    save = checkpoint.save
+
+    def save_after_the_other(folder, state):
+        shutil.rmtree(folder)
+        save(folder, state)
+
+    monkeypatch.setattr(checkpoint, "save", save_after_the_other)
+    found = train_grid({"all": [CELL]}, tmp_path)["all"]
+    assert [each["test"] for each in found] == [each["test"] for each in wanted]
+    assert len(list(tmp_path.iterdir())) == 2
