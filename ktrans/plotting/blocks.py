@@ -11,6 +11,7 @@ from ktrans.analysis.blocks import BlockStructure, OrderedGram
 from ktrans.analysis.collision_geometry import GeometryMargins
 from ktrans.analysis.collision_graph import CollisionClass
 from ktrans.plotting.gram import gram_norm, plot_gram, plot_template_matrix
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLACK, CYCLE, GREY, MARKERS, TEXT_WIDTH, new_figure
 
 _SHOWN_CLASSES = 7
@@ -134,7 +135,7 @@ def plot_margins(axes: Axes, margins: Mapping[str, GeometryMargins], without: fl
             each.diversity, each.margin, yerr=2 * each.stderr, color=colour, marker=marker, ms=3,
             capsize=2, elinewidth=0.8, label=name,
         )  # fmt: skip
-    axes.set_xscale("log")
+    log_scales(axes, "x")
     axes.set_xlabel(r"sample diversity $\rho$")
     axes.set_ylabel("margin on unseen symbols")
     low, high = axes.get_ylim()
@@ -199,7 +200,6 @@ def _look(i: int) -> tuple[str, str]:
 
 
 def _logarithmic(axes: Axes, xlabel: str, ylabel: str) -> None:
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    log_scales(axes)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)

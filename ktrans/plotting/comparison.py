@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from ktrans.analysis.certificate import Certificate
 from ktrans.analysis.comparison import Comparison, KernelComparison
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLACK, CYCLE, TEXT_WIDTH, new_figure
 
 # Three more of Okabe and Ito's colours after the house's four.
@@ -77,8 +78,7 @@ def plot_errors(axes: Axes, found: Comparison, kind: str) -> Axes:
             color=look.colour, marker=look.marker, ls="none", capsize=2, elinewidth=0.8, label=name,
         )  # fmt: skip
     axes.axhline(found.chance, color=BLACK, ls=":", label="chance")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    log_scales(axes)
     axes.set_xlabel("number of samples $n$")
     where = "on unseen symbols" if kind == "unseen" else "in distribution"
     axes.set_ylabel(f"mean squared error {where}")
@@ -102,8 +102,7 @@ def plot_eigenvalues(axes: Axes, found: Comparison) -> Axes:
         axes.plot(
             np.arange(1, len(few) + 1), few, color=look.colour, marker=look.marker, ls="none", ms=3
         )
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    log_scales(axes)
     axes.set_xlabel("index")
     axes.set_ylabel(r"eigenvalue of $\hat{K}/n$")
     return axes
@@ -124,7 +123,7 @@ def plot_template_eigenvalues(axes: Axes, found: Comparison) -> Axes:
     names = list(found.kernels)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xscale("log")
+    log_scales(axes, "x")
     axes.set_xlabel("eigenvalues of $N$")
     return axes
 

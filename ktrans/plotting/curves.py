@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ktrans.analysis.verification import Measurement
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLACK, CYCLE, MARKERS
 
 
@@ -89,6 +90,4 @@ def _closed_form_label(index: int) -> str | None:
 
 def _finish(axes: Axes, chance: float) -> None:
     axes.axhline(chance, color=BLACK, ls=":", lw=1.2, zorder=2.5, label="chance")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.tick_params(which="minor", length=1.5, color=BLACK, width=0.4)
+    log_scales(axes)

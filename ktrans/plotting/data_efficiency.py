@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import (
     BLACK,
     BLUE,
@@ -118,7 +119,7 @@ def plot_losses(axes: Axes, curves: Mapping[str, Mapping[str, Any]]) -> Axes:
         )  # fmt: skip
     axes.axhline(1.0, color=BLACK, ls=":", lw=0.8, zorder=1.5, label="chance")
     axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
+    log_scales(axes, "y")
     axes.set_xlabel("samples and symbols $n$")
     return axes
 

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLACK, BLUE, GREY, ORANGE, TEXT_WIDTH, new_figure
 
 _KINDS = {"none": (ORANGE, "--", "GPT-2"), "ab": (BLUE, "-", r"GPT-2 with $aI$ and $bI$")}
@@ -56,8 +57,7 @@ def plot_perplexity(
             label = name if i == 0 else None
             axes.plot(run["steps"], run["perplexity"], color=colour, ls=style, lw=0.9, label=label)
     axes.axhline(unigram, color=GREY, ls=":", label="unigrams")
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
+    log_scales(axes, "y")
     axes.set_ylabel("validation perplexity")
     axes.legend()
     return axes

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLACK, CYCLE, GREY, MARKERS, TEXT_WIDTH, new_figure
 
 _STYLES = {"nngp": "--", "ntk": "-"}
@@ -58,7 +59,7 @@ def plot_against_scale(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> Axes:
     for kind, style in _STYLES.items():
         axes.plot([], [], color=GREY, ls=style, label=kind.upper())
     axes.set_ylim(bottom=1.0)
-    _log_scales(axes)
+    log_scales(axes)
     axes.set_xlabel(r"scale $c$ of $XX^\top$ in the input")
     axes.set_ylabel("samples needed, $n^*$")
     _legend_below(axes)
@@ -85,7 +86,7 @@ def plot_errors(axes: Axes, curves: Sequence[Mapping[str, Any]], part: str) -> A
             marker=MARKERS[i % len(MARKERS)], capsize=2, elinewidth=0.8, label=_scale_name(curve),
         )  # fmt: skip
     axes.axhline(1.0, color=BLACK, ls=":", lw=1.0, zorder=0, label="chance")
-    _log_scales(axes)
+    log_scales(axes)
     axes.set_xlabel("number of samples $n$")
     axes.set_ylabel(f"error on {'unseen' if part == 'unseen' else 'known'} symbols")
     axes.text(0.04, 0.04, f"$m$ = {curves[0]['vocab_size']} tokens", transform=axes.transAxes)
@@ -94,12 +95,6 @@ def plot_errors(axes: Axes, curves: Sequence[Mapping[str, Any]], part: str) -> A
 
 def _scale_name(curve: Mapping[str, Any]) -> str:
     return f"$c$ = {curve['scale']:g}" + (" (plain MLP)" if curve["scale"] == 0 else "")
-
-
-def _log_scales(axes: Axes) -> None:
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.tick_params(which="minor", length=1.5, width=0.4)
 
 
 def _legend_below(axes: Axes) -> None:

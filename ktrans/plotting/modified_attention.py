@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLUE, GREEN, GREY, ORANGE, TEXT_WIDTH, new_figure
 
 _COLOURS = {"cls": GREEN, "pooled": ORANGE, "per-position": BLUE}
@@ -57,7 +58,7 @@ def plot_sample_scale(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> Axes:
     for beta, style in zip(betas, _STYLES, strict=False):
         axes.plot([], [], color=GREY, ls=style, label=rf"$\beta$ = {beta:g}")
     axes.plot([], [], color=GREY, marker="*", ls="none", ms=7, label=r"best $a \geq 0$")
-    axes.set_yscale("log")
+    log_scales(axes, "y")
     axes.xaxis.set_major_locator(MultipleLocator(2.0))
     axes.set_xlabel(r"$a$ in $W_K W_Q^\top + aI$")
     axes.set_ylabel("samples needed, $n^*$")
@@ -87,8 +88,7 @@ def plot_learning_curves(axes: Axes, curves: Sequence[Mapping[str, Any]]) -> Axe
             elinewidth=0.8, ms=_SIZES[curve["readout"]],
             label=f"{_NAMES[curve['readout']]}, $a$ = {curve['a']:g}",
         )  # fmt: skip
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    log_scales(axes)
     axes.set_xlabel("number of samples $n$")
     axes.set_ylabel("error on unseen symbols")
     axes.text(0.04, 0.04, rf"$\beta$ = {curves[0]['beta']:g}", transform=axes.transAxes)
@@ -118,8 +118,7 @@ def plot_conditioning(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> Axes:
         axes.plot([], [], color=colour, label=f"{_NAMES[readout]}, $a$ = 1")
     axes.plot([], [], color=GREY, ls="--", label="$a$ = 0")
     axes.plot([], [], color=GREY, lw=0.8, ls=":", label=r"$\beta \to 0$ at $a$ = 1")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    log_scales(axes)
     axes.set_xlabel(r"inverse temperature $\beta$")
     axes.set_ylabel(r"$\sigma_{\min}(N)$")
     _legend_below(axes)

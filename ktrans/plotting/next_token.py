@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLUE, GREY, ORANGE, TEXT_WIDTH, new_figure
 
 _STYLES = {
@@ -61,7 +62,7 @@ def plot_unseen_error(axes: Axes, panel: Mapping[str, Any]) -> Axes:
     axes.plot([], [], color=GREY, marker="o", ls="none", label="every unseen symbol right")
     axes.plot([], [], color=GREY, marker="o", mfc="white", ls="none", label="not every one")
     axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
+    log_scales(axes, "y")
     axes.set_xlabel("number of samples $n$")
     axes.set_title(panel["title"])
     return axes
@@ -82,7 +83,7 @@ def plot_eigenvalues(axes: Axes, panel: Mapping[str, Any], floor: float) -> Axes
     axes.annotate(
         "0", (1.0, floor), xycoords=("axes fraction", "data"), va="center", color=GREY, size=7
     )
-    axes.set_yscale("log")
+    log_scales(axes, "y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("rank of the eigenvalue")
     return axes

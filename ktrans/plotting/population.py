@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ktrans.analysis.spectrum_curves import SpectrumCurves
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLACK, CYCLE, GREY, MARKERS, TEXT_WIDTH, new_figure
 
 _STYLES = ("-", "--", ":", "-.")
@@ -51,8 +52,7 @@ def plot_population(axes: Axes, curves: SpectrumCurves) -> Axes:
         name = r"limit, $D^{1/2} N D^{1/2}$" if j == 0 else None
         axes.axhline(limit, color=BLACK, lw=0.6, ls=(0, (1, 2)), label=name)
     _plot_samples(axes, curves)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    log_scales(axes)
     axes.set_xlabel(r"sample diversity $\rho$")
     axes.set_ylabel(r"eigenvalue")
     return axes
@@ -62,8 +62,7 @@ def plot_power(axes: Axes, curves: SpectrumCurves) -> Axes:
     """Multiplicity times eigenvalue, as a share of the trace, for each representation."""
     for i, label in enumerate(curves.labels):
         axes.plot(curves.diversity, curves.power(label), color=_colour(i), ls=_style(i))
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    log_scales(axes)
     axes.set_xlabel(r"sample diversity $\rho$")
     axes.set_ylabel("multiplicity × eigenvalue, share of trace")
     return axes
@@ -128,8 +127,7 @@ def _plot_errors(axes: Axes, panel: Mapping[str, Any]) -> None:
         label="unseen symbols, collisions counted",
     )  # fmt: skip
     _plot_measured(axes, panel, BLACK, "o", "unseen symbols, measured ± 2 s.e.")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    log_scales(axes)
 
 
 def _plot_in_distribution(axes: Axes, panel: Mapping[str, Any]) -> None:
@@ -164,8 +162,7 @@ def _plot_ratios(axes: Axes, panel: Mapping[str, Any]) -> None:
             panel["x"], ratio, yerr=spread, color=colour, marker=marker, ms=3, lw=0.8, capsize=2,
             label=label,
         )  # fmt: skip
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    log_scales(axes)
     axes.set_ylim(0.85, max(1.2, 1.1 * float(np.max(np.asarray(panel["plain"]) / measured))))
     top = axes.get_ylim()[1]
     ticks = [tick for tick in (_FINE_TICKS if top < 2 else _COARSE_TICKS) if tick < top]

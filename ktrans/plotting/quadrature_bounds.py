@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLACK, CYCLE, MARKERS, TEXT_WIDTH, new_figure
 
 _LEAST = 1e-16  # where an error of zero is drawn
@@ -50,11 +50,9 @@ def _plot_checks(axes: Axes, error: Any, bound: Any, colour: str, marker: str, l
 
 
 def _finish(axes: Axes, title: str) -> None:
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    log_scales(axes)
     low, high = axes.get_xlim()
     low = min(low, high / 20)  # more than a decade, so that two powers of ten are named
-    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.plot([low, high], [low, high], color=BLACK, lw=0.8, label="error = bound")
     axes.set_xlim(low, high)
     axes.set_xlabel(r"stated bound, over $1 + \gamma^2$")

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLACK, CYCLE, GREY, MARKERS, TEXT_WIDTH, new_figure
 
 _NAMES = {
@@ -53,7 +54,7 @@ def plot_distances(axes: Axes, sources: Mapping[str, Mapping[str, Any]]) -> Axes
         )  # fmt: skip
         scale = np.exp(np.mean(np.log(rms * widths**0.5)))
         axes.plot(widths, scale / widths**0.5, color=CYCLE[i], lw=0.8)
-    _log_scales(axes)
+    _scales(axes)
     axes.set_xlabel("width")
     axes.set_ylabel(r"rms distance to the limit, in $K_\mathrm{trans}$")
     axes.set_title(r"lines: $\propto$ width$^{-1/2}$")
@@ -81,19 +82,17 @@ def plot_ridge(axes: Axes, ridge: Mapping[str, Any]) -> Axes:
     axes.axhline(1.0, color=BLACK, ls=":", label="chance")
     if ridge["wide_enough"] is not None:
         axes.axvline(ridge["wide_enough"], color=GREY, lw=0.8, ls="--", zorder=0)
-    _log_scales(axes)
+    _scales(axes)
     axes.set_xlabel("number of features $p$")
     axes.set_ylabel("mean squared error\non unseen symbols")
     axes.set_title(f"$n$ = {n}")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:.2g}")
     _legend_below(axes)
     return axes
 
 
-def _log_scales(axes: Axes) -> None:
+def _scales(axes: Axes) -> None:
     axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
+    log_scales(axes, "y")
 
 
 def _legend_below(axes: Axes) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
 
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLACK, BLUE, GREY, ORANGE, TEXT_WIDTH, new_figure
 
 
@@ -50,10 +50,7 @@ def _plot_sweep(axes: Axes, sweep: Mapping[str, Any], colour: str, label: str) -
     axes.plot(sweep["x"], sweep["worst"], color=colour, ls="none", marker="_", ms=8)
     axes.plot(sweep["grid"], sweep["corrected"], color=colour, lw=1.0)
     axes.plot(sweep["grid"], sweep["bound"], color=colour, lw=1.0, ls="--")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    log_scales(axes)
 
 
 def _plot_slope(axes: Axes, sweep: Mapping[str, Any], name: str, law: Mapping[str, float]) -> None:

@@ -3,6 +3,7 @@
 from matplotlib.axes import Axes
 
 from ktrans.analysis.spectrum_curves import DiversitySpectrum
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import CYCLE, GREY, MARKERS
 
 
@@ -25,8 +26,7 @@ def plot_spectrum(axes: Axes, spectrum: DiversitySpectrum) -> Axes:
         )  # fmt: skip
     for j in range(leading):
         _plot_leading(axes, spectrum, j, many=leading > len(CYCLE))
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    log_scales(axes)
     axes.set_xlabel(r"sample diversity $\rho$")
     axes.set_ylabel(rf"eigenvalues of $\hat{{K}}/n$,  $n$ = {spectrum.num_samples}")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))

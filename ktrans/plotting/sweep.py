@@ -4,8 +4,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
+from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import CYCLE, MARKERS, TEXT_WIDTH, new_figure
 
 MOST_ROWS, MOST_COLUMNS, MOST_TICKS = 4, 3, 6
@@ -60,9 +60,7 @@ def _plot_panel(axes: Axes, panel: xr.Dataset) -> None:
         label = r"closed form, $\rho \to \infty$" if i == 0 else None
         curve = panel.closed_form_mse.isel(kernel=i).values
         axes.plot(counts, curve, color=colour, lw=1.0, label=label)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    log_scales(axes)
     if len(counts) <= MOST_TICKS:
         axes.set_xticks(counts, [str(n) for n in counts])
         axes.set_xticks([], minor=True)
