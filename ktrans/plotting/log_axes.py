@@ -26,12 +26,12 @@ def log_scales(axes: Axes, which: str = "xy") -> None:
 
 
 class DecadeLocator(LogLocator):
-    """Powers of ten; 1, 2 and 5 of each where few are in view, all digits in part of a decade."""
+    """Powers of ten; 1, 2 and 5 of each where few are in view, most digits in part of one."""
 
     def tick_values(self, vmin: float, vmax: float) -> list[float]:  # type: ignore[override]
         """The ticks of an interval."""
         decades = _decades(vmin, vmax)
-        subs = range(1, 10) if decades < 0.5 else (1, 2, 5) if decades < _FEW else (1,)
+        subs = (1, 2, 3, 4, 5, 6, 8) if decades < 0.5 else (1, 2, 5) if decades < _FEW else (1,)
         self.set_params(subs=tuple(map(float, subs)))
         return list(super().tick_values(vmin, vmax))
 

@@ -36,7 +36,7 @@ def rates_figure(result: Mapping[str, Any]) -> Figure:
     left.set_xlabel(r"number of samples $n$")
     right.set_xlabel(r"sample diversity $\rho$")
     for axes in (left, right):
-        axes.legend(loc="lower left")
+        axes.legend(loc="best")
     _explain(figure)
     return figure
 
