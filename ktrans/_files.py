@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import math
 import os
 import tempfile
 import zipfile
@@ -15,6 +16,10 @@ import numpy as np
 
 AGAIN = "delete it to compute it again"
 _SHOWN = 120
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def write_whole(path: Path, write: Callable[[IO[bytes]], Any]) -> Path:
@@ -155,7 +160,13 @@ def _object(content: bytes) -> dict[str, Any]:
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     """Unpacked as a whole first, so that the checksum stands for its header too."""
-    return np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
+    content = archive.read(name)
+    packed = io.BytesIO(content)
+    version = np.lib.format.read_magic(packed)
+    shape, _, dtype = _HEADERS[version](packed)
+    if math.prod(shape) * dtype.itemsize > len(content):  # before memory is taken for it
+        raise ValueError(f"{name} is shorter than an array of shape {shape}")
+    return np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
 
 
 def _told(error: Exception) -> str:

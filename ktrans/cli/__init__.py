@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare_streams() -> None:
-    """Letters that an output has no bytes for are escaped; what is closed takes all and says none."""
+    """Letters that an output has no bytes for are escaped; a closed one takes everything."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

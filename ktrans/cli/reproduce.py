@@ -135,12 +135,14 @@ def _print(figure: Any, kind: str, folder: Path, record: Any, cached: bool, as_j
         print_json({**head, "numbers": rows, **end})
         return
     verb, end = ("found", ", earlier; --again runs it again") if cached else ("wrote", "")
-    print_lines([
-        *_wrapped(f"{figure.name} ({kind}): {figure.claim}."),
-        *_table(rows),
-        *(f"{verb} {name}" for name in files),
-        f"{record['seconds']:.1f} s{end}",
-    ])
+    print_lines(
+        [
+            *_wrapped(f"{figure.name} ({kind}): {figure.claim}."),
+            *_table(rows),
+            *(f"{verb} {name}" for name in files),
+            f"{record['seconds']:.1f} s{end}",
+        ]
+    )
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:

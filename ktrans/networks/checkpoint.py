@@ -83,7 +83,9 @@ def _check_arrays(
         if name.startswith(history):
             shape[axis] = None
         check_array(name, arrays[name], tuple(shape), leaf.dtype)
-        lengths |= {n for n, wanted in zip(arrays[name].shape, shape, strict=True) if wanted is None}
+        lengths |= {
+            n for n, wanted in zip(arrays[name].shape, shape, strict=True) if wanted is None
+        }
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError("its histories are empty or of unequal length")
 
