@@ -53,7 +53,8 @@ def print_lines(lines: Iterable[str]) -> None:
 
 def drop_output() -> None:
     """Send what is not said yet nowhere, so that nothing fails when Python says it at the end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def write_json(path: Path, record: Any) -> Path:

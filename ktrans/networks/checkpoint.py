@@ -77,15 +77,12 @@ def _check_arrays(
     arrays: dict[str, np.ndarray], leaves: dict[str, Any], history: str, axis: int
 ) -> None:
     """Types and shapes as those of the run that begins, all histories of equal length."""
-    lengths = set()
     for name, leaf in leaves.items():
         shape: list[int | None] = list(leaf.shape)
         if name.startswith(history):
             shape[axis] = None
         check_array(name, arrays[name], tuple(shape), leaf.dtype)
-        lengths |= {
-            n for n, wanted in zip(arrays[name].shape, shape, strict=True) if wanted is None
-        }
+    lengths = {arrays[name].shape[axis] for name in leaves if name.startswith(history)}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError("its histories are empty or of unequal length")
 

@@ -199,7 +199,7 @@ def check_refused(path, read):
     assert contents(path.parent) == before
 
 
-@pytest.mark.parametrize("make", (*KINDS, merges))
+@pytest.mark.parametrize("make", [*KINDS, merges])
 def test_a_whole_file_is_read(tmp_path, make):
     _, read = make(tmp_path)
     read()
@@ -224,7 +224,7 @@ def test_a_file_above_the_limit_is_refused_unread(tmp_path, make, monkeypatch):
     check_sentence(str(caught.value), (str(path),))
 
 
-@pytest.mark.parametrize("make", (*JSON, *ARCHIVES, cache))
+@pytest.mark.parametrize("make", [*JSON, *ARCHIVES, cache])
 def test_a_folder_in_its_place_is_refused(tmp_path, make):
     path, read = make(tmp_path)
     path.unlink()
@@ -235,7 +235,7 @@ def test_a_folder_in_its_place_is_refused(tmp_path, make):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
-@pytest.mark.parametrize("make", (*JSON, *ARCHIVES, cache))
+@pytest.mark.parametrize("make", [*JSON, *ARCHIVES, cache])
 def test_a_file_without_permission_is_named(tmp_path, make):
     path, read = make(tmp_path)
     path.chmod(0)
@@ -320,7 +320,7 @@ def test_an_array_that_claims_more_than_it_has_is_refused(tmp_path):
     text = packed.getvalue().replace(b"(10,)", b"(10000000000,)").replace(b" " * 9 + b"\n", b"\n")
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("found.npy", text)
-    with pytest.raises(ValueError, match="is damaged"):
+    with pytest.raises(ValueError, match=r"shorter than an array of shape \(10000000000,\)"):
         read_arrays(tmp_path / "x.npz", max_bytes=2**20)
 
 
@@ -467,5 +467,5 @@ def test_a_want_of_memory_is_no_damage(tmp_path):
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     for read in (check_size, lambda path, max_bytes: read_json(path, max_bytes=max_bytes)):
-        with pytest.raises(FileNotFoundError, match="nothing.json"):
+        with pytest.raises(FileNotFoundError, match=r"nothing\.json"):
             read(tmp_path / "nothing.json", 1)
