@@ -35,6 +35,16 @@ def raise_when_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, _leave)
 
 
+def leave_at_once(status: int) -> int:
+    """End this process with the status if it is the command, or else return it.
+
+    JAX that was interrupted within a computation may crash where Python ends in the ordinary way.
+    """
+    if _is_command():
+        os._exit(status)
+    return status
+
+
 def _is_command() -> bool:
     """Not so in its worker processes, whose `sys.argv` is that of the command too."""
     words = sys.orig_argv[1:3]

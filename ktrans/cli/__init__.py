@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from ktrans._interrupts import INTERRUPTED, SENTENCE, raise_when_interrupted
+from ktrans._interrupts import INTERRUPTED, SENTENCE, leave_at_once, raise_when_interrupted
 from ktrans.cli import compare, copying, explore, reproduce, spectrum, sweep, tasks, verify
 from ktrans.cli.output import drop_output, print_lines
 from ktrans.solvers.solution import ConvergenceError
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments = _parser().parse_args(argv)
             return arguments.run(arguments)
     except KeyboardInterrupt:
-        return _complain(SENTENCE, INTERRUPTED)
+        return leave_at_once(_complain(SENTENCE, INTERRUPTED))
     except OSError as error:
         return _complain(_file_sentence(error), BAD_INPUT)
     except MemoryError as error:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import time
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ def started(command, **environment):
     """A process that hears Ctrl-C: what runs in the background is deaf, and so are its children."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
         start_new_session=True, env=os.environ | environment,
     )  # fmt: skip
     signal.signal(signal.SIGINT, before)
@@ -130,21 +131,24 @@ def started(command, **environment):
         process.wait()
 
 
-def interrupted(process, word):
-    """Its standard error when it is interrupted, as by a terminal, where the word was said."""
-    said = ""
-    while word not in said:
-        letter = process.stderr.read(1)
-        assert letter, said
-        said += letter
+def interrupted(process, word, pause=0.0):
+    """Its standard error when it is interrupted, as by a terminal, a while after it said a word."""
+    said = b""
+    while word.encode() not in said:
+        more = process.stderr.read(2**16)
+        assert more, said.decode()
+        said += more
+    time.sleep(pause)
     os.killpg(process.pid, signal.SIGINT)
     _, rest = process.communicate(timeout=180)
     assert process.returncode == 130
-    return said + rest
+    return (said + rest).decode()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("word", ["numpy", "jax._src.numpy", "ktrans.kernels.base", "ktrans.cli"])
+@pytest.mark.parametrize(
+    "word", ["numpy", "jax._src.numpy", "ktrans.kernels.base", "ktrans.cli.options"]
+)
 @pytest.mark.parametrize("command", [MODULE, SCRIPT], ids=["module", "script"])
 def test_ctrl_c_while_the_command_is_imported_is_one_line(command, word):
     with started([*command, "tasks"], PYTHONPROFILEIMPORTTIME="1") as process:
@@ -157,7 +161,7 @@ def test_ctrl_c_while_the_command_is_imported_is_one_line(command, word):
 @pytest.mark.slow
 def test_ctrl_c_in_mid_run_is_one_line(tmp_path):
     with started([*MODULE, "verify", "aba_abb", "--out", str(tmp_path)]) as process:
-        said = interrupted(process, "ridge regression")
+        said = interrupted(process, "ridge regression", pause=0.5)
     assert shown(said) == [SAID]
     assert [file.name for file in tmp_path.iterdir()] == ["certificate.json"]
 
@@ -168,7 +172,7 @@ def test_ctrl_c_in_a_sweep_is_one_line(tmp_path):
     file.write_text(SWEEP.replace("seeds = 1", "seeds = 5000"), "utf-8")
     command = [*SCRIPT, "sweep", str(file), "--jobs", "2", "--out", str(tmp_path / "out")]
     with started(command) as process:
-        said = interrupted(process, "1/5000")
+        said = interrupted(process, " 1%|", pause=0.5)
     (line,) = shown(said)
     assert line.startswith("ktrans: Interrupted with ")
     assert line.endswith(" of 5000 cells done; the same command goes on from there.")
@@ -178,6 +182,6 @@ def test_ctrl_c_in_a_sweep_is_one_line(tmp_path):
 def test_ctrl_c_in_a_reproduction_is_one_line(tmp_path):
     command = [*SCRIPT, "reproduce", "quadrature_bounds", "--out", str(tmp_path)]
     with started(command) as process:
-        said = interrupted(process, "batches:")
+        said = interrupted(process, "batches:", pause=0.5)
     assert shown(said) == [SAID]
     assert {file.name for file in tmp_path.iterdir()} <= {"batches"}
