@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.data_efficiency import MLP, PLAIN, PUBLISHED, WITH_A, WITH_B, WITH_BOTH
+from ktrans._files import check_numbers, read_json, refuse_damage
 
 Record = Mapping[str, Any]
 QUICK, PAPER = "quick", "paper"
 NOT_THERE = "not in this configuration"
+MAX_BYTES = 2**28  # of a result file
 
 
 class Found(NamedTuple):
@@ -63,14 +65,24 @@ class Figure:
         return json.loads(json.dumps(asdict(config)))
 
     def results(self, folder: Path, kind: str) -> Record | None:
-        """What this version found with this configuration, None where that is not there in full."""
+        """What this version found with this configuration, None where that is not there in full.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
         file = folder / "results.json"
         if not file.exists():
             return None
-        record = json.loads(file.read_text("utf-8"))
-        same = record["configuration"] == self.configuration(kind)
-        same = same and record["versions"]["ktrans"] == importlib.metadata.version("ktrans")
-        return record if same and "seconds" in record else None
+        record = read_json(file, max_bytes=MAX_BYTES)
+        if not {"configuration", "versions", "seconds"} <= record.keys():
+            return None
+        with refuse_damage(file):
+            same = record["configuration"] == self.configuration(kind)
+            if not same or record["versions"]["ktrans"] != importlib.metadata.version("ktrans"):
+                return None
+            check_numbers(record, "seconds")
+            self.compare(record)
+        return record
 
     def finished(self, results: Path, kind: str) -> Record | None:
         """What the trainings that are done show, where not all are; None where none is."""

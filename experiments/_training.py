@@ -6,7 +6,6 @@ of training and the strings, so that figures share trainings, and a run that was
 from its last checkpoint.
 """
 
-import json
 import math
 import shutil
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 
 import ktrans as kt
 from experiments._run import device, digest
+from ktrans._files import check_numbers, read_json, refuse_damage
 from ktrans.cli.output import progress_bar, write_json
 from ktrans.copying import threshold
 from ktrans.networks import (
@@ -32,6 +32,7 @@ from ktrans.networks import (
 )
 
 CACHE = Path("results") / "trainings"
+MAX_BYTES = 2**24  # of what is kept of a training
 LEVEL = 0.5  # of chance: what “learned” means in the figures
 
 _NETWORKS = {"transformer": TransformerConfig, "mlp": MLPConfig}
@@ -114,7 +115,7 @@ def find_kept(grid: Mapping[Place, Sequence[Cell]], cache: Path) -> dict[Place, 
 
     Only cells that a file says it holds are drawn, to see whether their strings are still the same.
     """
-    held = {digest(_load(file)["cell"]) for file in cache.glob("*.json")}
+    held = {digest(_load(file).get("cell")) for file in cache.glob("*.json")}
     return {
         place: [
             _read(file)
@@ -159,11 +160,15 @@ def _file(cell: Cell, cache: Path) -> Path:
 
 
 def _read(file: Path) -> Record:
-    return _load(file)["record"]
+    content = _load(file)
+    with refuse_damage(file):
+        record = content["record"]
+        check_numbers(record, "seed", "step", "seconds", "test", "validation", "train")
+    return record
 
 
 def _load(file: Path) -> Record:
-    return json.loads(file.read_text("utf-8"))
+    return read_json(file, max_bytes=MAX_BYTES)
 
 
 def _train(cell: Cell, checkpoint: Path | None = None) -> list[Record]:

@@ -18,12 +18,17 @@ from typing import Any
 import numpy as np
 
 from experiments._run import device, read_arguments, write_picture
+from ktrans._files import check_numbers, read_json, refuse_damage
 from ktrans.analysis.report import versions
 from ktrans.cli.output import prepare_folder, progress_bar, write_json
 from ktrans.copying import CopyingNetwork, Schedule, threshold, train
 from ktrans.plotting.copying import threshold_figure
 
 PAPER_SLOPE = 0.27
+MAX_BYTES = 2**28  # of the result file
+_NUMBERS = (
+    "embedding_dim", "with_b", "num_seen", "relative", "stderr", "accuracy", "train_loss"
+)  # fmt: skip
 
 Point = dict[str, Any]
 
@@ -136,13 +141,21 @@ def _threshold(curve: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_points(file: Path, config: Config) -> list[Point]:
-    """The points of an interrupted run, or one sentence if it was another configuration."""
+    """The points of an interrupted run, or one sentence if it was another configuration.
+
+    Raises:
+        ValueError: that, or the file is damaged.
+    """
     if not file.exists():
         return []
-    record = json.loads(file.read_text("utf-8"))
-    if record["configuration"] != json.loads(json.dumps(asdict(config))):
+    record = read_json(file, max_bytes=MAX_BYTES)
+    with refuse_damage(file):
+        points, there = record["points"], record["configuration"]
+        for point in points:
+            check_numbers(point, *_NUMBERS)
+    if there != json.loads(json.dumps(asdict(config))):
         raise ValueError(f"`--out` has results of another configuration in {file}; name another.")
-    return record["points"]
+    return points
 
 
 def run(config: Config, folder: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments._run import digest, run_experiment
-from ktrans._files import write_whole
+from ktrans._files import check_array, read_arrays, refuse_damage, write_whole
 from ktrans.cli.output import prepare_folder
 from ktrans.kernels.attention.exact import cost, exact_values, rule_values
 from ktrans.kernels.attention.multigraph import PairGraph, pair_graph, pair_strings
@@ -28,6 +28,7 @@ from ktrans.kernels.attention.quasi_monte_carlo import quasi_monte_carlo_values
 from ktrans.kernels.base import STANDARD_ERRORS
 from ktrans.plotting.quadrature_bounds import quadrature_bounds_figure
 
+MAX_BYTES = 2**24  # of what is kept of a batch
 _FINEST = 1e-14  # aims below it are lost in rounding
 _FINER_POINTS = 1 << 20  # of each scrambling: 2.8 times the precision of the default at least
 _FINER = 1e-3  # aim of the finer rule relative to rtol; the rule it checks aims at 1e-2
@@ -190,8 +191,12 @@ def _kept(folder: Path, what: Any, work: Callable[[], Checks]) -> Checks:
     if not file.exists():
         checks = work()
         write_whole(file, lambda stream: np.savez(stream, **checks._asdict()))
-    with np.load(file, allow_pickle=False) as stored:
-        return Checks(*(stored[name] for name in Checks._fields))
+    stored = read_arrays(file, max_bytes=MAX_BYTES)
+    with refuse_damage(file):
+        checks = Checks(*(stored[name] for name in Checks._fields))
+        for name, column in checks._asdict().items():
+            check_array(name, column, checks.error.shape[:1], float)
+    return checks
 
 
 def _joint_strings(k: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:

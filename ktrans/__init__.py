@@ -1,6 +1,6 @@
 """Kernels of infinitely wide transformers on template tasks, with error bounds."""
 
-from ktrans import copying, networks, tasks
+from ktrans import _interrupts, copying, networks, tasks  # noqa: F401  # the first hears Ctrl-C
 from ktrans.analysis.alignment import population_power, target_alignment
 from ktrans.analysis.blocks import block_structure
 from ktrans.analysis.cavity import cavity_learning_curve

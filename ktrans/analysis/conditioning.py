@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from tqdm import tqdm
 
 from ktrans._checks import as_real, shown
-from ktrans._files import write_whole
+from ktrans._files import check_array, read_arrays, refuse_damage, write_whole
 from ktrans._numerics import in_float64, is_traced
 from ktrans.analysis.template_matrix import (
     bounded_template_matrix,
@@ -28,6 +28,7 @@ _SEARCH = {"beta": (0.5, 1.0, 2.0), "gamma": (0.3, 0.7, 1.5)}
 _SEARCH_COSINES = (np.geomspace(0.5, 6.0, 12), np.linspace(0.05, 1.5, 12))
 _SEARCH_RTOL = 1e-6
 _SEARCH_STEP = 0.25  # of Nelder–Mead's first simplex; SciPy's own is degenerate where log β = 0
+_MAX_BYTES, _REMEDY = 2**28, "name another file, or delete it to compute it again"  # checkpoints
 _UNDECIDED = 1e300  # where the bounds do not exclude a singular N: never the best
 
 
@@ -105,7 +106,8 @@ def attention_map(
         The map, rows in β and columns in γ; certified where its `certified` says so.
 
     Raises:
-        ValueError: if the checkpoint belongs to another map, or its folder does not exist.
+        ValueError: if the checkpoint belongs to another map or is damaged, or its folder does not
+            exist.
     """
     known = check_task(task)
     rows, columns = _read_axis("betas", betas), _read_axis("gammas", gammas)
@@ -241,12 +243,14 @@ def _as_file(checkpoint: str | os.PathLike) -> Path:
 def _read(file: Path | None, signature: str, shape: tuple[int, ...]) -> np.ndarray:
     if file is None or not file.exists():
         return np.full(shape, np.nan)
-    with np.load(file, allow_pickle=False) as stored:
-        if "signature" not in stored or str(stored["signature"]) != signature:
-            raise ValueError(
-                f"`checkpoint` {str(file)!r} belongs to a map with other parameters; name another "
-                "file or remove it."
-            )
+    stored = read_arrays(file, max_bytes=_MAX_BYTES, remedy=_REMEDY)
+    if str(stored.get("signature")) != signature:
+        raise ValueError(
+            f"`checkpoint` {str(file)!r} belongs to a map with other parameters; name another "
+            "file or remove it."
+        )
+    with refuse_damage(file, _REMEDY):
+        check_array("found", stored["found"], shape, float)
         return stored["found"]
 
 

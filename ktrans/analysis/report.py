@@ -46,12 +46,10 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the Gram matrices, for JSON."""
-        return as_plain(
+        return describe_certificates(self.certificates) | as_plain(
             {
-                "certificates": {name: c.to_dict() for name, c in self.certificates.items()},
                 "measured": self.measured and {n: vars(m) for n, m in self.measured.items()},
                 "spectrum": vars(self.spectrum),
-                "versions": versions(),
                 "seconds": round(self.seconds, 3),
             }
         )
@@ -72,6 +70,7 @@ def investigate(
     *,
     gram_samples: int = 100,
     progress: Progress = lambda steps, _: steps,
+    keep: Callable[[dict[str, Certificate]], object] = len,
 ) -> Report:
     """Certify and measure; the first kernel also gets spectra and Gram matrices.
 
@@ -81,6 +80,7 @@ def investigate(
         plan: What to measure.
         gram_samples: Samples in the Gram matrices shown.
         progress: Wraps loops; gets the steps and a word about them.
+        keep: Gets the certificates before anything is measured, which takes longer.
 
     Returns:
         The report.
@@ -91,6 +91,7 @@ def investigate(
     start = time.perf_counter()
     plan.cells(task)  # refuses impossible vocabularies before anything is computed
     certificates = certify(task, kernels, plan.ridge, progress)
+    keep(certificates)
     main = next(iter(kernels.values()))
     spectrum = diversity_spectrum(
         main, task, num_samples=max(plan.num_samples),
@@ -111,6 +112,12 @@ def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
     found = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return found | {"python": platform.python_version()}
+
+
+def describe_certificates(certificates: dict[str, Certificate]) -> dict[str, Any]:
+    """Certificates and versions, for the record."""
+    plain = {name: certificate.to_dict() for name, certificate in certificates.items()}
+    return {"certificates": as_plain(plain), "versions": versions()}
 
 
 def describe_plan(task: TemplateTask, plan: Plan) -> dict[str, Any]:

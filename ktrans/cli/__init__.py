@@ -1,15 +1,21 @@
 """The command `ktrans …`: parses, calls, prints."""
 
 import argparse
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from tqdm import tqdm
+
+from ktrans._interrupts import INTERRUPTED, SENTENCE, leave_at_once, raise_when_interrupted
 from ktrans.cli import compare, copying, explore, reproduce, spectrum, sweep, tasks, verify
+from ktrans.cli.output import drop_output, print_lines
 from ktrans.solvers.solution import ConvergenceError
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT = 2
 _SHOWN = 600
 
 
@@ -20,6 +26,11 @@ class Parser(argparse.ArgumentParser):
         """Raise instead of printing the usage and leaving."""
         raise ValueError(f"{message}; see `{self.prog} --help`.")
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Leave after `--help`."""
+        print_lines([])
+        super().exit(status, message)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
@@ -28,23 +39,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments, those of the process if left out.
 
     Returns:
-        Exit status: what the command says, 2 for bad input, 130 where interrupted.
+        Exit status: what the command says, 2 for bad input or where its output has no room, 130
+        where interrupted.
     """
+    _prepare_streams()
     try:
-        arguments = _parser().parse_args(argv)
-        return arguments.run(arguments)
+        with raise_when_interrupted():
+            arguments = _parser().parse_args(argv)
+            return arguments.run(arguments)
     except KeyboardInterrupt:
-        return _complain("Interrupted; files written before are whole.", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output has left, as `head` does. Nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return leave_at_once(_complain(SENTENCE, INTERRUPTED))
     except OSError as error:
         return _complain(_file_sentence(error), BAD_INPUT)
     except MemoryError as error:
         return _complain(f"Not enough memory; ask for less: {error}", BAD_INPUT)
     except (ValueError, TypeError, ConvergenceError) as error:
         return _complain(str(error), BAD_INPUT)
+
+
+def _prepare_streams() -> None:
+    """Letters that an output has no bytes for are escaped; a closed one takes everything."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _parser() -> Parser:
@@ -59,8 +79,26 @@ def _complain(sentence: str, status: int) -> int:
     """One printable line on standard error: input is quoted in it, and may hold anything."""
     line = " ".join(sentence.split())
     printable = "".join(c if c.isprintable() else "�" for c in line)
-    print(f"ktrans: {printable[:_SHOWN]}", file=sys.stderr)
+    _drop_unsaid()
+    with contextlib.suppress(OSError):  # there may be nobody who listens
+        _clear_progress_bars()
+        print(f"ktrans: {printable[:_SHOWN]}", file=sys.stderr)
     return status
+
+
+def _drop_unsaid() -> None:
+    """What standard output has no room for is not tried again when Python leaves."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        drop_output()
+
+
+def _clear_progress_bars() -> None:
+    """A line of its own for what is said: those bars are open whose loops were left."""
+    for bar in list(getattr(tqdm, "_instances", ())):
+        bar.leave = False
+        bar.close()
 
 
 def _file_sentence(error: OSError) -> str:

@@ -22,7 +22,7 @@ from ktrans.cli.options import (
     read_origin,
     read_task,
 )
-from ktrans.cli.output import print_json, show_progress, write_figure, write_json
+from ktrans.cli.output import print_json, print_lines, show_progress, write_figure, write_json
 from ktrans.cli.reports.compare import comparison_page
 from ktrans.cli.reports.page import write_report
 from ktrans.cli.tables import columns
@@ -98,7 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(record)
     else:
-        print(_text(found, record["files"]))
+        print_lines([_text(found, record["files"])])
     return 0
 
 

@@ -8,7 +8,14 @@ from typing import Any
 
 from ktrans.analysis.report import versions
 from ktrans.cli.options import add_output
-from ktrans.cli.output import prepare_folder, print_json, progress_bar, write_figure, write_json
+from ktrans.cli.output import (
+    prepare_folder,
+    print_json,
+    print_lines,
+    progress_bar,
+    write_figure,
+    write_json,
+)
 from ktrans.cli.tables import columns
 from ktrans.copying import Alignment, CopyingCertificate, verify
 from ktrans.copying.certificate import DEFAULT_DIMS
@@ -56,8 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
         shown = record | {"files": list(map(str, files))}
         print_json(shown)
     else:
-        print("\n".join(_lines(certificate)))
-        print("".join(f"wrote {path}\n" for path in files) + f"{record['seconds']:.1f} s")
+        end = [*(f"wrote {path}" for path in files), f"{record['seconds']:.1f} s"]
+        print_lines([*_lines(certificate), *end])
     return 0
 
 

@@ -8,6 +8,7 @@ import webbrowser
 from typing import Any
 
 from ktrans.cli.options import add_task, read_task
+from ktrans.cli.output import print_lines
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 5007
@@ -34,18 +35,18 @@ def run(arguments: argparse.Namespace) -> int:
     application = _application()
     task = application.read_explorable(read_task(arguments))
     port = _free_port(arguments.port)
-    print("Preparing the explorer …", flush=True)
+    print_lines(["Preparing the explorer …"])
     workers = application.Workers()
     try:
         server = application.serve(task, workers, LOOPBACK, port)
         address = f"http://{LOOPBACK}:{port}/"
-        print(f"The explorer of {task.name} is at {address}; Ctrl-C stops it.", flush=True)
+        print_lines([f"The explorer of {task.name} is at {address}; Ctrl-C stops it."])
         if not arguments.no_browser:
             webbrowser.open(address)
         _serve_until_stopped(server)
     finally:
         workers.stop()
-    print("The explorer has stopped.")
+    print_lines(["The explorer has stopped."])
     return 0
 
 

@@ -1,6 +1,7 @@
 """What commands and experiments write: records and figures, whole or not there, and progress."""
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from ktrans._files import write_whole
+from ktrans._files import name_failure, write_whole
 from ktrans.plotting.svg import draw_svg
 
 T = TypeVar("T")
@@ -23,16 +24,37 @@ def prepare_folder(folder: Path) -> Path:
         OSError: if that is not possible.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(folder)) from None
+    with name_failure(folder), tempfile.TemporaryFile(dir=folder):
+        return folder
 
 
 def print_json(record: Any) -> None:
-    """Print a record as one JSON object, refusing what JSON has no words for."""
-    print(json.dumps(record, ensure_ascii=False, allow_nan=False))
+    """Print a record as one JSON object, refusing what JSON has no words for.
+
+    Letters that standard output has no bytes for are escaped in the way of JSON.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    if text.encode(encoding, "ignore").decode(encoding) != text:
+        text = json.dumps(record, allow_nan=False)
+    print_lines([text])
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines, or in silence the first of them if the reader leaves, as `head` does."""
+    try:
+        with name_failure(Path("standard output")):
+            for line in lines:
+                print(line)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+
+
+def drop_output() -> None:
+    """Send what is not said yet nowhere, so that nothing fails when Python says it at the end."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def write_json(path: Path, record: Any) -> Path:

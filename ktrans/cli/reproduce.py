@@ -12,7 +12,7 @@ from typing import Any
 import ktrans
 from ktrans._checks import suggest
 from ktrans.cli.options import add_report, as_folder, read_origin
-from ktrans.cli.output import prepare_folder, print_json
+from ktrans.cli.output import prepare_folder, print_json, print_lines
 from ktrans.cli.reports.page import FILE, write_report
 from ktrans.cli.reports.reproduce import reproduction_page
 from ktrans.cli.tables import columns, published_rows
@@ -134,9 +134,15 @@ def _print(figure: Any, kind: str, folder: Path, record: Any, cached: bool, as_j
         end = {"cached": cached, "seconds": record["seconds"], "files": files}
         print_json({**head, "numbers": rows, **end})
         return
-    print("\n".join([*_wrapped(f"{figure.name} ({kind}): {figure.claim}."), *_table(rows)]))
-    print("".join(f"{'found' if cached else 'wrote'} {name}\n" for name in files), end="")
-    print(f"{record['seconds']:.1f} s" + (", earlier; --again runs it again" if cached else ""))
+    verb, end = ("found", ", earlier; --again runs it again") if cached else ("wrote", "")
+    print_lines(
+        [
+            *_wrapped(f"{figure.name} ({kind}): {figure.claim}."),
+            *_table(rows),
+            *(f"{verb} {name}" for name in files),
+            f"{record['seconds']:.1f} s{end}",
+        ]
+    )
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
@@ -148,8 +154,7 @@ def _print_list(figures: Any, as_json: bool) -> None:
     if as_json:
         print_json({"figures": entries})
         return
-    for entry in entries:
-        print("\n".join(_entry_lines(entry)))
+    print_lines(line for entry in entries for line in _entry_lines(entry))
 
 
 def _entry(figures: Any, figure: Any) -> dict[str, Any]:

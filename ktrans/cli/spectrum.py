@@ -30,7 +30,7 @@ from ktrans.cli.options import (
     read_origin,
     read_task,
 )
-from ktrans.cli.output import print_json, progress_bar, write_figure, write_json
+from ktrans.cli.output import print_json, print_lines, progress_bar, write_figure, write_json
 from ktrans.cli.reports.page import write_report
 from ktrans.cli.reports.spectrum import Findings, spectrum_page
 from ktrans.cli.spectrum_tables import (
@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(record)
     else:
-        print(_text(spectrum, blocks, record))
+        print_lines([_text(spectrum, blocks, record)])
     return 0
 
 

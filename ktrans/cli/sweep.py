@@ -13,9 +13,10 @@ from typing import Any
 import xarray as xr
 from tqdm import tqdm
 
+from ktrans._interrupts import INTERRUPTED
 from ktrans._numerics import as_plain
 from ktrans.cli.options import as_folder
-from ktrans.cli.output import prepare_folder, print_json, write_figure
+from ktrans.cli.output import prepare_folder, print_json, print_lines, write_figure
 from ktrans.cli.tables import columns
 from ktrans.plotting.style import paper_style
 from ktrans.plotting.sweep import sweep_figure
@@ -27,7 +28,6 @@ from ktrans.sweeps.store import Store
 SHOWN_ROWS = 24
 SHOWN_COLUMNS = 8
 PATIENCE = 10  # seconds to wait for the scheduler
-INTERRUPTED = 130
 
 
 def add_command(commands: Any) -> None:
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(record)
     else:
-        print(_text(dataset, record))
+        print_lines([_text(dataset, record)])
     return 0
 
 

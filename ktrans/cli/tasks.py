@@ -1,10 +1,10 @@
 """`ktrans tasks`: the named tasks."""
 
 import argparse
-import json
 from typing import Any
 
 import ktrans.tasks
+from ktrans.cli.output import print_json, print_lines
 
 
 def add_command(commands: Any) -> None:
@@ -20,11 +20,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the tasks; exit status 0."""
     rows = [_row(name) for name in ktrans.tasks.names()]
     if arguments.json:
-        print(json.dumps({"tasks": rows}, ensure_ascii=False))
+        print_json({"tasks": rows})
         return 0
     width = max(len(row["name"]) for row in rows)
-    for row in rows:
-        print(f"{row['name']:{width}}  r = {row['num_templates']:<4} {row['description']}")
+    print_lines(
+        f"{row['name']:{width}}  r = {row['num_templates']:<4} {row['description']}" for row in rows
+    )
     return 0
 
 

@@ -1,13 +1,15 @@
 """`ktrans verify TASK`: certificate, measurements, figures."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from ktrans.analysis.certificate import Certificate
 from ktrans.analysis.diversity import can_change_vocabulary, vocabulary_for
-from ktrans.analysis.report import Report, describe_plan, investigate
+from ktrans.analysis.report import Report, describe_certificates, describe_plan, investigate
 from ktrans.analysis.verification import Plan
 from ktrans.cli.options import (
     TRANSFORMER,
@@ -21,13 +23,14 @@ from ktrans.cli.options import (
     read_origin,
     read_task,
 )
-from ktrans.cli.output import print_json, show_progress, write_figure, write_json
+from ktrans.cli.output import print_json, print_lines, show_progress, write_figure, write_json
 from ktrans.cli.reports.page import write_report
 from ktrans.cli.reports.verify import verify_page
 from ktrans.cli.tables import certificate_table, error_table
 from ktrans.plotting import error_figure, gram_figure, paper_style, spectrum_figure
 from ktrans.tasks import TemplateTask
 
+CERTIFICATE = "certificate.json"
 DEFAULT_N, QUICK_N = (64, 256, 1024, 4096), (64, 256)
 DEFAULT_RHO, QUICK_RHO = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0), (4.0, 1024.0)
 DEFAULT_SEEDS, QUICK_SEEDS = 3, 2
@@ -58,12 +61,21 @@ def run(arguments: argparse.Namespace) -> int:
     """
     task, kernels = read_task(arguments), read_kernels(arguments)
     plan = read_plan(arguments, task)
-    folder = read_folder(arguments, "verify")
-    report = investigate(task, kernels, plan, progress=show_progress)
-    record = {"configuration": _configuration(arguments, task, plan), **report.to_dict()}
+    folder, configuration = read_folder(arguments, "verify"), _configuration(arguments, task, plan)
+
+    def keep(certificates: dict[str, Certificate]) -> None:
+        if folder is not None:
+            found = {"configuration": configuration, **describe_certificates(certificates)}
+            write_json(folder / CERTIFICATE, found)
+
+    report = investigate(task, kernels, plan, progress=show_progress, keep=keep)
+    record = {"configuration": configuration, **report.to_dict()}
     files = _write(folder, arguments, task, report, record) if folder is not None else []
     record["files"] = [str(path) for path in files]
-    _print(record, report, plan, as_json=arguments.json)
+    if arguments.json:
+        print_json(record)
+    else:
+        print_lines(_lines(record, report, plan))
     return 0 if report.certificates[TRANSFORMER].holds else 1
 
 
@@ -100,11 +112,7 @@ def _write(
     report: Report,
     record: dict[str, Any],
 ) -> list[Path]:
-    certificate = {key: record[key] for key in ("configuration", "certificates", "versions")}
-    files = [
-        write_json(folder / "certificate.json", certificate),
-        write_json(folder / "results.json", record),
-    ]
+    files = [folder / CERTIFICATE, write_json(folder / "results.json", record)]
     with paper_style():
         figures = _figures(report)
         files += [write_figure(folder / f"{name}.png", each) for name, each in figures.items()]
@@ -122,14 +130,11 @@ def _figures(report: Report) -> dict[str, Figure]:
     return figures
 
 
-def _print(record: dict[str, Any], report: Report, plan: Plan, *, as_json: bool) -> None:
-    if as_json:
-        print_json(record)
-        return
-    print(certificate_table(report.certificates))
+def _lines(record: dict[str, Any], report: Report, plan: Plan) -> Iterator[str]:
+    yield certificate_table(report.certificates)
     if report.measured is not None:
-        print()
-        print(error_table(report.measured, len(plan.seeds)))
+        yield ""
+        yield error_table(report.measured, len(plan.seeds))
     for path in record["files"]:
-        print(f"wrote {path}")
-    print(f"{report.seconds:.1f} s")
+        yield f"wrote {path}"
+    yield f"{report.seconds:.1f} s"

@@ -81,7 +81,8 @@ def _told(error: BaseException, file: Path) -> str:
     place = "" if line is None else f" at line {line}"
     is_known = isinstance(error, ModuleNotFoundError) and error.name == "tensorflow"
     remedy = _NEURAL_TANGENTS if is_known else ""
-    return f"{type(error).__name__}{place}: {str(error) or 'no message'}{remedy}"
+    message = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}{place}: {message}{remedy}"
 
 
 def _last_line(error: BaseException, file: Path) -> int | None:

@@ -13,12 +13,15 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from ktrans._checks import check_kind
+from ktrans._files import check_size
 from ktrans.networks._configuration import NetworkConfig
 from ktrans.networks.layers import LayerNorm, Linear, normal
 from ktrans.networks.transformer import Attention, Block, Transformer, TransformerConfig
 
 HEAD_DIM = 64  # of every size of GPT-2
+MAX_BYTES = 2**35  # of a file of weights; GPT-2 XL has 6.4e9
 _STD = 0.02
+_REMEDY = "give the file of another GPT-2"
 
 
 def gpt2_config(
@@ -120,7 +123,8 @@ def load_gpt2(
     Raises:
         ImportError: the package `safetensors` is not installed.
         FileNotFoundError: there is no such file.
-        ValueError: a tensor is missing or of the wrong shape; the message names it.
+        ValueError: the file is damaged or too large, or a tensor is missing, of the wrong shape or
+            type; the message names it.
 
     Example:
         >>> from ktrans.networks import load_gpt2
@@ -150,21 +154,27 @@ class _Tensors:
 
     def read(self, name: str, *shape: int) -> jax.Array:
         """A tensor in float32, refused unless it is there and has the shape."""
-        array = self.find(name)
+        array = self.find(name, len(shape))
         if array.shape != shape:
             raise ValueError(
                 f"{str(self.path)!r} must hold {name!r} with shape {shape}; got {array.shape}."
             )
         return jnp.asarray(array, np.float32)
 
-    def find(self, name: str) -> np.ndarray:
-        """A tensor, refused unless it is there."""
+    def find(self, name: str, ndim: int) -> np.ndarray:
+        """A tensor, refused unless it is there and has floats and the number of axes."""
         if name not in self.arrays:
             raise ValueError(
                 f"{str(self.path)!r} lacks the tensor {name!r}, so it holds no GPT-2 of Hugging "
                 f"Face's layout; it has {len(self.arrays)} others."
             )
-        return self.arrays[name]
+        array = self.arrays[name]
+        if array.ndim != ndim or array.dtype.kind != "f":
+            raise ValueError(
+                f"{str(self.path)!r} must hold {name!r} as floats with {ndim} axes; got "
+                f"{array.dtype} of shape {array.shape}."
+            )
+        return array
 
     def check_tied(self) -> None:
         """Refuse an unembedding of its own."""
@@ -186,20 +196,22 @@ def _read(path: Path) -> Mapping[str, np.ndarray]:
         ) from None
     if not path.is_file():
         raise FileNotFoundError(f"There is no '{path}'; give the path of what to read.")
+    check_size(path, MAX_BYTES, _REMEDY)
     try:
         return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{str(path)!r} is no safetensors file: {error}.") from None
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+        told = " ".join(str(error).split())
+        raise ValueError(f"{str(path)!r} is no safetensors file: {told}; {_REMEDY}.") from None
 
 
 def _read_config(
     tensors: _Tensors, heads: int | None, identities: str, multiplier: float
 ) -> TransformerConfig:
-    num_tokens, dim = tensors.find("wte.weight").shape
-    layers = [re.match(r"h\.(\d+)\.", name) for name in tensors.arrays]
+    num_tokens, dim = tensors.find("wte.weight", 2).shape
+    layers = [re.match(r"h\.(\d{1,4})\.", name) for name in tensors.arrays]
     return gpt2_config(
         num_tokens=num_tokens,
-        context_length=len(tensors.find("wpe.weight")),
+        context_length=len(tensors.find("wpe.weight", 2)),
         depth=1 + max((int(layer[1]) for layer in layers if layer), default=0),
         heads=heads or max(dim // HEAD_DIM, 1),
         dim=dim,

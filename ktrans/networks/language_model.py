@@ -156,7 +156,7 @@ def _run(
 ) -> _State:
     state = _start(network, data, training, seed)
     if folder is not None:
-        state = files.load(folder, state)
+        state = files.load(folder, state, history=".history", axis=0)
     model, optimiser, history = state
     done = int(history.steps[-1])
     bar = tqdm(total=training.steps, initial=done, disable=not progress, desc="training")

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,12 +13,15 @@ from jaxtyping import UInt
 from tqdm import tqdm
 
 from ktrans._checks import as_int, shown
-from ktrans._files import write_whole
+from ktrans._files import check_array, check_size, refuse_damage, write_whole
 from ktrans.networks.text import Text
 
 END = "<|endoftext|>"  # GPT-2's token behind every document
 
 _BYTES = 256
+MAX_TOKENIZER = 2**28  # bytes of each file of a tokenizer
+MAX_CACHE = 2**40  # bytes of a file of ids, which is mapped and not read as a whole
+_REMEDY = "give the files of another tokenizer"
 # Characters of a piece, and pieces of a batch: what the library holds in memory at once.
 _PIECE, _BATCH = 2**16, 64
 # Where a text may be cut without changing a token of GPT-2: before the blank that its next word
@@ -114,7 +117,7 @@ def load_tokenizer(path: str | Path) -> Any:
     Raises:
         ImportError: the package `tokenizers` is not installed.
         FileNotFoundError: these files are not there.
-        ValueError: they hold no tokenizer.
+        ValueError: they hold no tokenizer, or are too large.
 
     Example:
         >>> from ktrans.networks import load_tokenizer
@@ -126,18 +129,26 @@ def load_tokenizer(path: str | Path) -> Any:
     given = Path(path)
     whole = given / "tokenizer.json" if given.is_dir() else given
     vocabulary, merges = given / "vocab.json", given / "merges.txt"
-    try:
-        if whole.is_file():
-            return tokenizers.Tokenizer.from_file(str(whole))
-        if vocabulary.is_file() and merges.is_file():
-            return _byte_level(tokenizers.models.BPE.from_file(str(vocabulary), str(merges)))
-    except Exception as error:  # the library raises nothing more special
-        raise ValueError(f"{str(given)!r} holds no tokenizer: {error}.") from None
+    if whole.is_file():
+        return _read_tokenizer(tokenizers.Tokenizer.from_file, whole)
+    if vocabulary.is_file() and merges.is_file():
+        return _byte_level(_read_tokenizer(tokenizers.models.BPE.from_file, vocabulary, merges))
     if given.is_dir():
         raise FileNotFoundError(
             f"{str(given)!r} has neither 'tokenizer.json' nor both 'vocab.json' and 'merges.txt'."
         )
     raise FileNotFoundError(f"There is no '{given}'; give the path of what to read.")
+
+
+def _read_tokenizer(read: Callable[..., Any], *files: Path) -> Any:
+    """What the library makes of the files; it does not say in which of them something is wrong."""
+    for file in files:
+        check_size(file, MAX_TOKENIZER, _REMEDY)
+    try:
+        return read(*map(str, files))
+    except Exception as error:  # the library raises nothing more special
+        names, told = " with ".join(repr(str(file)) for file in files), " ".join(str(error).split())
+        raise ValueError(f"{names} holds no tokenizer: {told}; {_REMEDY}.") from None
 
 
 def tokenize(
@@ -156,6 +167,7 @@ def tokenize(
         The ids, uint16 if the vocabulary allows it, else uint32.
 
     Raises:
+        ValueError: a file of the cache is damaged.
         OSError: the cache cannot be written.
 
     Example:
@@ -187,7 +199,18 @@ def _cached(
         folder.mkdir(parents=True, exist_ok=True)
         ids = _encode(documents, tokenizer, bar)
         write_whole(path, lambda stream: np.save(stream, ids))
-    return np.load(path, mmap_mode="r")
+    return _map_ids(path, tokenizer.get_vocab_size())
+
+
+def _map_ids(path: Path, num_tokens: int) -> UInt[np.ndarray, "n"]:
+    """The ids of a file, which may be larger than memory."""
+    check_size(path, MAX_CACHE)
+    with refuse_damage(path):
+        ids = np.lib.format.open_memmap(path, mode="r")
+        check_array("the array", ids, (None,), _kind(num_tokens))
+        if len(ids) and int(ids.max()) >= num_tokens:
+            raise ValueError(f"token id {int(ids.max())} of a vocabulary of {num_tokens}")
+    return ids
 
 
 def _digest(documents: tuple[str, ...], tokenizer: Any) -> str:
@@ -199,7 +222,7 @@ def _digest(documents: tuple[str, ...], tokenizer: Any) -> str:
 
 
 def _encode(documents: tuple[str, ...], tokenizer: Any, bar: tqdm) -> UInt[np.ndarray, "n"]:
-    kind = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
+    kind = _kind(tokenizer.get_vocab_size())
     end = tokenizer.token_to_id(END)
     ids = [np.zeros(0, kind)]
     for document in documents:
@@ -210,6 +233,10 @@ def _encode(documents: tuple[str, ...], tokenizer: Any, bar: tqdm) -> UInt[np.nd
         if end is not None:
             ids.append(np.array([end], kind))
     return np.concatenate(ids)
+
+
+def _kind(num_tokens: int) -> type[np.unsignedinteger]:
+    return np.uint16 if num_tokens <= 2**16 else np.uint32
 
 
 def _batches(document: str) -> Iterator[list[str]]:

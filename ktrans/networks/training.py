@@ -152,7 +152,7 @@ def _run(
         files.open_run(folder, _identity(network, data, training))
     state = _start(network, data, training)
     if folder is not None:
-        state = files.load(folder, state)
+        state = files.load(folder, state, history=".losses", axis=1)
     bar = tqdm(total=training.steps, disable=not progress, unit="step", desc="training")
     bar.update(_steps_done(state, training))
     while _goes_on(state, training):

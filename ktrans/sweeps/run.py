@@ -4,9 +4,10 @@ import concurrent.futures
 import os
 import random
 import signal
+import threading
 import warnings
-from collections.abc import Callable, Generator, Iterable
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -146,11 +147,26 @@ def _results(jobs: list[Job], store: Store, **options: Any) -> Generator[Done, N
     with joblib.parallel_config(**options):
         parallel = joblib.Parallel(return_as="generator_unordered")
     try:
-        yield from cast(Iterable[Done], parallel(joblib.delayed(perform)(job) for job in absent))
+        with _deaf():
+            found = cast(Iterable[Done], parallel(joblib.delayed(perform)(job) for job in absent))
+        yield from found
     except concurrent.futures.BrokenExecutor:
         raise MemoryError(
             "the system ended a worker process, as it does where memory is short; give fewer `jobs`"
         ) from None
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes that are started within do not hear Ctrl-C, not even while they import."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _prepare_worker() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ktrans._files import write_whole
+from ktrans._files import read_json, write_whole
 from ktrans._numerics import as_plain
 from ktrans.analysis.report import versions
 
@@ -101,10 +101,9 @@ class Store:
         if not path.is_file():
             return None
         try:
-            with path.open("rb") as stream:
-                result = json.loads(stream.read(MAX_BYTES))
+            result = read_json(path, max_bytes=MAX_BYTES)
             check = result.pop("check")
             sound = check == digest(result) and result["record"] == self._whole(record)
             return result["values"] if sound else None
-        except (ValueError, RecursionError, KeyError, AttributeError, TypeError):
+        except (ValueError, RecursionError, KeyError):
             return None

@@ -102,6 +102,42 @@ def test_a_report_has_the_numbers_and_the_figure_that_the_folder_holds(figure, t
     assert "Figure some</title>" in text
 
 
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_damaged_results_are_named_and_computed_again_if_asked(figure, capsys, content):
+    assert main(["reproduce", "some"]) == 0
+    (path,) = Path("results").rglob("results.json")
+    path.write_text(content)
+    capsys.readouterr()
+    for arguments in (["some"], ["--list"], ["some", "--report"]):
+        assert main(["reproduce", *arguments]) == 2
+        said = capsys.readouterr()
+        assert said.err.startswith(f"ktrans: '{path}' is damaged (")
+        assert said.err.endswith("; delete it to compute it again.\n")
+        assert said.out == ""
+    assert len(figure) == 1
+    assert main(["reproduce", "some", "--again"]) == 0
+    assert json.loads(path.read_text())["found"] == 0.25
+
+
+@pytest.mark.parametrize("key", ["configuration", "versions", "seconds"])
+def test_results_that_are_not_there_in_full_are_computed_again(figure, key):
+    assert main(["reproduce", "some"]) == 0
+    (path,) = Path("results").rglob("results.json")
+    record = json.loads(path.read_text())
+    del record[key]
+    path.write_text(json.dumps(record))
+    assert main(["reproduce", "some"]) == 0
+    assert len(figure) == 2
+    assert json.loads(path.read_text())["seconds"] == 1.0
+
+
+def test_a_report_refuses_a_damaged_figure_by_name(figure, tmp_path, capsys):
+    (tmp_path / "some.svg").write_bytes(draw_svg(new_figure(1.0, 1.0))[:300])
+    assert main(["reproduce", "some", "--report", "--out", str(tmp_path)]) == 2
+    assert f"'{tmp_path / 'some.svg'}' is damaged (" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
+
+
 def test_the_list_shows_claim_command_time_and_numbers(figure, capsys):
     assert main(["reproduce", "--list"]) == 0
     before = capsys.readouterr().out

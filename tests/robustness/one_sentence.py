@@ -21,6 +21,8 @@ REMEDIES = (
     "it may have",
     "known:",
     "has no",
+    "delete",
+    "move away",
 )
 _HERE = Path(ktrans.__file__).parent
 

@@ -1,12 +1,9 @@
-"""Full disks, missing permissions and interruptions: one line, and nothing finished is lost."""
+"""Full disks and missing permissions: one line, and nothing finished is lost."""
 
 import contextlib
 import json
 import os
 import resource
-import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -68,15 +65,6 @@ def test_a_result_that_cannot_be_replaced_is_one_sentence(tmp_path, capsys):
     assert "certificate.json" in said
 
 
-def test_an_interruption_is_one_line(capsys, monkeypatch):
-    def interrupt(_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("ktrans.cli.verify.read_task", interrupt)
-    assert main(["verify", "aba_abb"]) == 130
-    assert capsys.readouterr().err == "ktrans: Interrupted; files written before are whole.\n"
-
-
 @contextlib.contextmanager
 def full_disk(at):
     """Files may grow to `at` bytes and no further, as where a disk or a quota is full."""
@@ -132,24 +120,3 @@ def test_a_damaged_cell_of_a_sweep_is_computed_again(tmp_path, content):
     assert again.unseen_mse.equals(whole.unseen_mse)
     assert len(said) > 0
     assert all(sentence.endswith(".") for sentence in said)
-
-
-@pytest.mark.slow
-def test_ctrl_c_in_mid_run_is_one_line(tmp_path):
-    """The certificate is what `verify` writes first; then it is interrupted."""
-    command = [sys.executable, "-m", "ktrans.cli", "verify", "aba_abb", "--out", str(tmp_path)]
-    # What runs in the background is deaf to Ctrl-C, and so would its children be.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    signal.signal(signal.SIGINT, before)
-    assert process.stderr
-    said = ""
-    while "ridge regression" not in said:
-        said += process.stderr.read(1)
-    process.send_signal(signal.SIGINT)
-    _, rest = process.communicate(timeout=180)
-    lines = [line.rpartition("\r")[2] for line in rest.splitlines()]
-    assert process.returncode == 130
-    assert "ktrans: Interrupted; files written before are whole." in lines
-    assert "Traceback" not in rest
-    assert all(file.suffix in (".json", ".png") for file in tmp_path.iterdir())

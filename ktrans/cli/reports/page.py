@@ -12,13 +12,15 @@ import jinja2
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from ktrans._files import write_whole
+from ktrans._files import check_size, refuse_damage, write_whole
 from ktrans.analysis.certificate import Certificate
 from ktrans.plotting.style import paper_style
 from ktrans.plotting.svg import draw_svg, svg_element
 from ktrans.tasks import TemplateTask
 
 FILE = "report.html"
+MAX_PICTURE = 2**26  # bytes of a figure that stands in a file
+_REMEDY = "give --again to draw it again"
 _NUMBER = re.compile(r"([-+]?[\d.]+(e[-+]\d+)?%?|[-+]?inf|nan|—)( ± [\d.e+-]+)?|and \d+ more|")
 _POWER = re.compile(r"(?<![\w.=])(\d+(?:\.\d+)?)e([+-])0*(\d+)\b")
 _INDEX = re.compile(r"(?<=[σν‖])_(min|F)(?![A-Za-z])")
@@ -67,8 +69,13 @@ class Picture(NamedTuple):
     @property
     def element(self) -> Markup:
         """What stands in the page."""
-        source = self.source
-        data = source.read_bytes() if isinstance(source, Path) else draw_svg(source)
+        if isinstance(self.source, Path):
+            check_size(self.source, MAX_PICTURE, _REMEDY)
+            with refuse_damage(self.source, _REMEDY):
+                return self._element(self.source.read_bytes())
+        return self._element(draw_svg(self.source))
+
+    def _element(self, data: bytes) -> Markup:
         if data.startswith(_PNG):
             return _image(data, self.title)
         return Markup(svg_element(data, self.name, self.title))
