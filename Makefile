@@ -8,6 +8,10 @@ RUN := $(VENV)/bin
 verify: $(STAMP)  ## certificate and figures for αβα against αββ, in results/verify
 	$(RUN)/ktrans verify aba_abb --out results/verify
 
+# What JAX compiles in tests, most of their time, is shared by their processes and kept for the next.
+test test-all: export JAX_COMPILATION_CACHE_DIR := $(CURDIR)/.jax_cache
+test test-all: export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
+
 test: $(STAMP)  ## tests and doctests, without the slow ones
 	$(RUN)/python -m pytest -n auto --maxprocesses 4 -m "not slow and not browser"
 
@@ -53,5 +57,5 @@ $(VENV)/.docs: $(STAMP)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) docs/_build docs/_gallery docs/api.md docs/gallery.md results build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) .jax_cache docs/_build docs/_gallery docs/api.md docs/gallery.md results build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 	find ktrans tests experiments docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

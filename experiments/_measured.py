@@ -12,6 +12,9 @@ from pathlib import Path
 
 from experiments._figures import FIGURES, PAPER, QUICK, Figure, Record
 from experiments._run import digest
+from ktrans._files import read_json
+
+MAX_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ Runs = dict[str, dict[str, Measured]]
 
 def read_runs(file: Path) -> Runs:
     """The runs that are kept, by figure and kind, but those of configurations that have changed."""
-    kept = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    kept = read_json(file, max_bytes=MAX_BYTES) if file.exists() else {}
     runs = {
         name: {kind: Measured(**entry) for kind, entry in kinds.items()}
         for name, kinds in kept.items()
