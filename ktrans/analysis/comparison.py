@@ -315,7 +315,7 @@ def _read_task(task: object) -> TemplateTask:
 
 def _read_samples(num_samples: object) -> tuple[Any, ...]:
     if not isinstance(num_samples, Iterable) or isinstance(num_samples, str):
-        raise TypeError(f"`num_samples` must be a sequence of integers; got {num_samples!r}.")
+        raise TypeError(f"`num_samples` must be a sequence of integers; got {shown(num_samples)}.")
     return tuple(num_samples)
 
 
@@ -337,6 +337,6 @@ def _record(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
 
 def _check_count(name: str, value: object, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"`{name}` must be an integer; got {value!r}.")
+        raise TypeError(f"`{name}` must be an integer; got {shown(value)}.")
     if not 1 <= value <= most:
         raise ValueError(f"`{name}` must be from 1 to {most}; got {value}.")

@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ktrans._checks import shown
 from ktrans.gram.coefficients import PairValues
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.patterns.classes import PairClasses, as_tokens, pair_classes
@@ -230,7 +231,7 @@ class GaussianProcessKernel(Kernel):
         if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
             raise ValueError(
                 f"`optimise` must name positive hyperparameters of the kernel; `{name}` is "
-                f"{value!r}, of {', '.join(known)}."
+                f"{shown(value)}, of {', '.join(known)}."
             )
         return float(value)
 
@@ -241,7 +242,7 @@ def _values(kernel: TokenSymmetricKernel, classes: PairClasses) -> Float[np.ndar
 
 def _check_kernel(kernel: Any) -> TokenSymmetricKernel:
     if not isinstance(kernel, TokenSymmetricKernel):
-        raise TypeError(f"`kernel` must be a token-symmetric kernel; got {kernel!r}.")
+        raise TypeError(f"`kernel` must be a token-symmetric kernel; got {shown(kernel)}.")
     return kernel
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ktrans._checks import shown
+from ktrans._checks import check_kind, shown
 from ktrans.kernels.activations import GELU, Activation, Cosine, Erf, Identity, ReLU, Sine
 from ktrans.kernels.attention.kernel import AttentionKernel
 from ktrans.kernels.attention.modified import ModifiedAttentionKernel, ModifiedTransformerKernel
@@ -98,6 +98,7 @@ def register_kernel(name: str, kernel_class: Any) -> None:
         raise TypeError(
             f"`kernel_class` must be a subclass of TokenSymmetricKernel; got {shown(kernel_class)}."
         )
+    check_kind("name", name, str)
     if KERNELS.setdefault(name, kernel_class) is not kernel_class:
         raise ValueError(
             f"`name` must be a free one; {name!r} is taken by {KERNELS[name].__name__}."
