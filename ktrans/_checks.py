@@ -3,7 +3,7 @@
 import difflib
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Real
 from types import UnionType
 from typing import get_args
@@ -42,6 +42,21 @@ def as_int(name: str, value: object, minimum: int, maximum: int | None = None) -
         wanted = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
         raise ValueError(f"`{name}` must be {wanted}; got {shown(number)}.")
     return number
+
+
+def as_ints(name: str, values: object, minimum: int, maximum: int | None = None) -> tuple[int, ...]:
+    """`values`, a sequence, as ints in a range."""
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray):
+        raise TypeError(f"`{name}` must be a sequence of integers; got {shown(values)}.")
+    return tuple(as_int(name, value, minimum, maximum) for value in values)
+
+
+def as_distinct(name: str, values: object, minimum: int, maximum: int | None = None) -> list[int]:
+    """`values`, a sequence, as one or more ints in a range, each once."""
+    found = list(as_ints(name, values, minimum, maximum))
+    if not found or len(set(found)) < len(found):
+        raise ValueError(f"`{name}` must be one or more distinct integers; got {shown(found)}.")
+    return found
 
 
 def as_real(name: str, value: object) -> float:

@@ -4,6 +4,8 @@ import itertools
 import math
 from collections.abc import Mapping
 
+from ktrans._checks import as_int
+
 Matching = tuple[tuple[int, int], ...]
 
 
@@ -80,5 +82,5 @@ def moebius_transform(values: Mapping[Matching, float]) -> dict[Matching, float]
 
 
 def _largest(wildcards1: int, wildcards2: int, max_size: int | None) -> int:
-    largest = min(wildcards1, wildcards2)
-    return largest if max_size is None else min(largest, max_size)
+    largest = min(as_int("wildcards1", wildcards1, 0), as_int("wildcards2", wildcards2, 0))
+    return largest if max_size is None else min(largest, as_int("max_size", max_size, 0))

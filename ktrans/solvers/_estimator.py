@@ -19,7 +19,6 @@ from ktrans.solvers._parameters import Parametrised
 from ktrans.solvers.solution import OnFailure
 from ktrans.tasks import Dataset, TemplateTask
 
-
 _MOST_ITERATIONS = 2**31 - 1
 
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ktrans._checks import shown
+from ktrans._checks import check_kind, shown
 
 CLS = "[CLS]"
 MOST_SYMBOLS = 1000
@@ -27,6 +27,12 @@ class Wildcard:
     """
 
     name: str
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not is_wildcard_name(self.name):
+            raise ValueError(
+                f'`name` must be a Greek letter or "?" and more; got {shown(self.name)}.'
+            )
 
     def __str__(self) -> str:
         return self.name
@@ -156,6 +162,9 @@ class Template:
         return tuple(s if isinstance(s, str) else mapping[s.name] for s in self.symbols)
 
     def _check_substitution(self, mapping: Mapping[str, str]) -> None:
+        check_kind("mapping", mapping, Mapping)
+        for token in mapping.values():
+            check_kind("mapping", token, str)
         if set(mapping) != set(self.wildcards):
             raise ValueError(
                 f"`mapping` must have the wildcards {list(self.wildcards)} of {str(self)!r} as "

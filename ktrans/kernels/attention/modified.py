@@ -11,7 +11,6 @@ absorbs the factor in its β; here, where queries differ in the factor, nothing 
 a = 0 and read out at a common [CLS] the kernel is `AttentionKernel(beta·√(1 + γ²), gamma)`.
 """
 
-import math
 from collections.abc import Hashable, Iterable
 from typing import Any
 
