@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import check_kind
+from ktrans._checks import as_array, check_kind, shown
 from ktrans.analysis.eigenpairs import top_eigenpairs
 from ktrans.analysis.pair_counts import pair_table
 from ktrans.analysis.population import (
@@ -82,6 +82,7 @@ def cumulative_power(
         >>> cumulative_power(kt.GramOperator(mlp, data), data.labels, count=20)[-1].round(9)
         np.float64(1.0)
     """
+    check_kind("operator", operator, GramOperator)
     y = _read_labels(labels, operator.shape[0])
     vectors = top_eigenpairs(operator, count).vectors
     return np.cumsum((y @ vectors) ** 2) / (y @ y)
@@ -156,9 +157,11 @@ def _ranks(spectrum: Spectrum, num_templates: int) -> tuple[int, ...]:
 
 
 def _read_labels(labels: object, count: int) -> Float[np.ndarray, "n"]:
-    array = np.asarray(labels)
+    array = as_array("labels", labels)
     if array.dtype.kind not in "fiub":
         raise TypeError("`labels` must be numbers; got symbols or other objects.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"`labels` must be finite; got {shown(labels)}.")
     if array.shape != (count,) or not array.any():
         raise ValueError(
             f"`labels` must be {count} numbers that are not all zero; got shape {array.shape}."

@@ -11,7 +11,7 @@ from scipy.linalg import subspace_angles
 from ktrans._checks import check_kind
 from ktrans.analysis.collision_graph import SAME, CollisionGraph, as_operator, collision_graph
 from ktrans.analysis.eigenpairs import leading_eigenpairs, top_eigenpairs
-from ktrans.analysis.template_matrix import template_matrix
+from ktrans.analysis.template_matrix import check_kernel, check_task, template_matrix
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.tasks import Dataset, TemplateTask
@@ -63,14 +63,15 @@ def ordered_gram(
         >>> ordered_gram(mlp, kt.tasks.load("aba_abb", vocab_size=100), n=6).matrix.shape
         (6, 6)
     """
-    data = task.sample(n, seed=seed)
+    symmetric, known = check_kernel(kernel), check_task(task)
+    data = known.sample(n, seed=seed)
     order = np.argsort(data.template_ids, kind="stable")
     return OrderedGram(
-        np.asarray(kernel(data.tokens[order])),
+        np.asarray(symmetric(data.tokens[order])),
         data.template_ids[order],
-        template_matrix(kernel, task),
-        tuple(map(str, task.templates)),
-        task.diversity,
+        template_matrix(symmetric, known),
+        tuple(map(str, known.templates)),
+        known.diversity,
     )
 
 

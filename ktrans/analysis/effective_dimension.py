@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ktrans._checks import as_positive, as_real, check_kind
+from ktrans._checks import as_non_negative, as_positive, check_kind
 from ktrans.analysis.population import Spectrum
 from ktrans.analysis.spectral_density import SpectralDensity
 from ktrans.kernels.base import Estimate
@@ -68,6 +68,7 @@ def population_effective_dimension(
         >>> round(population_effective_dimension(spectrum, num_samples=50, ridge=1e3), 2)
         0.1
     """
-    scaled = as_real("num_samples", num_samples) * spectrum.eigenvalues
+    check_kind("spectrum", spectrum, Spectrum)
+    scaled = as_non_negative("num_samples", num_samples) * spectrum.eigenvalues
     counts = spectrum.multiplicities.astype(np.float64)
     return float(counts @ (scaled / (scaled + as_positive("ridge", ridge))))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ktrans._checks import check_kind
 from ktrans.analysis.learning_curve import read_problem
 from ktrans.analysis.verification import Plan, fit_ridge, sorted_rows
 from ktrans.kernels.base import TokenSymmetricKernel
@@ -101,6 +102,7 @@ def measure_unseen(
         >>> measure_unseen(kt.tasks.load("aba_abb", vocab_size=50), mlp, plan).errors.shape
         (1, 2, 2)
     """
+    check_kind("plan", plan, Plan)
     problem, cells = read_problem(kernel, task), plan.cells(task)
     jobs = [(cell, seed) for cell in cells for seed in plan.seeds]
     predictions = [

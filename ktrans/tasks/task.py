@@ -35,7 +35,7 @@ from ktrans.tasks.templates import Symbol, Template, Wildcard
 
 # `sample` and `sample_unseen` with one seed draw from independent streams.
 SEEN_STREAM, UNSEEN_STREAM = 0, 1
-LARGEST_VOCABULARY, MOST_SAMPLES = 10**8, 10**9  # ids are 32-bit integers
+LARGEST_VOCABULARY, MOST_SAMPLES = 10**8, 10**9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -155,7 +155,11 @@ class TemplateTask:
         if isinstance(self.labels, np.ndarray):
             self.labels.setflags(write=False)
         check_kind("name", self.name, str)
-        as_int("vocab_size", self.vocab_size, 1, LARGEST_VOCABULARY)
+        if as_int("vocab_size", self.vocab_size, 1) > LARGEST_VOCABULARY:
+            raise ValueError(
+                f"`vocab_size` must be at most {LARGEST_VOCABULARY} (ids are 32-bit integers); "
+                f"got {self.vocab_size}."
+            )
         as_non_negative("noise_std", self.noise_std)
         as_substitution(self.substitution)
         self._check_vocabulary()
@@ -221,7 +225,7 @@ class TemplateTask:
             templates=read,
             labels=read_labels(read, list(templates.values())),  # type: ignore[attr-defined]
             weights=read_weights(read, weights),
-            vocab_size=as_int("vocab_size", size, 1, LARGEST_VOCABULARY),
+            vocab_size=as_int("vocab_size", size, 1),
             noise_std=as_non_negative("noise_std", noise_std),
             substitution=as_substitution(substitution),
             substitution_tokens=tokens,
