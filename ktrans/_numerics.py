@@ -9,6 +9,8 @@ import jax
 import jax.core
 import numpy as np
 
+from ktrans._checks import shown
+
 MAX_DENSE_BYTES = 8 * 2**30
 
 P = ParamSpec("P")
@@ -29,6 +31,13 @@ def in_float64(function: Callable[P, T]) -> Callable[P, T]:
 def is_traced(*values: Any) -> bool:
     """Whether any of the values is being traced by a JAX transformation."""
     return any(isinstance(value, jax.core.Tracer) for value in values)
+
+
+def check_key(key: Any) -> None:
+    """Raise unless `key` is one of `jax.random`, which may be traced."""
+    dtype = getattr(key, "dtype", np.dtype(bool))
+    if not (jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) or dtype == np.uint32):
+        raise TypeError(f"`key` must be a key such as jax.random.key(0); got {shown(key)}.")
 
 
 def to_host(array: Any) -> Any:

@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ktrans._checks import shown
+from ktrans._checks import as_array, shown
 from ktrans.gram.coefficients import PairValues
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.patterns.classes import PairClasses, as_tokens, pair_classes
@@ -248,7 +248,7 @@ def _check_kernel(kernel: Any) -> TokenSymmetricKernel:
 
 def _read_tokens(strings: ArrayLike) -> Int[np.ndarray, "n k"]:
     """Strings of whole numbers, which scikit-learn may hold as floating-point ones."""
-    array = np.asarray(strings)
+    array = as_array("X", strings)
     if array.dtype.kind == "f":
         whole = array.astype(np.int64)
         if not (whole == array).all():

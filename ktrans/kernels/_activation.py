@@ -166,7 +166,8 @@ def _check_covariance(name: str, values: Any) -> None:
     if is_traced(*jax.tree.leaves(values)):
         return
     entries = as_reals(name, values)
-    if not np.isfinite(entries).all():
+    # An error that nothing is known of is NaN, and so is then the bound.
+    if name in "abc" and not np.isfinite(entries).all():
         raise ValueError(f"`{name}` must be finite; got {shown(values)}.")
     if name != "c" and (entries < 0).any():
         reason = "is a variance" if name in "ab" else "bounds an error"

@@ -35,9 +35,9 @@ class NetworkConfig(Configuration, abc.ABC):
         """A network with random weights, which maps the tokens (k,) of a string to its outputs."""
 
 
-def check_sizes(configuration: object, *names: str) -> None:
-    """Raise unless the named fields are positive integers, or None where they may be left out."""
-    for name in names:
+def check_sizes(configuration: object, *names: str, optional: tuple[str, ...] = ()) -> None:
+    """Raise unless the named fields are positive integers, or None if they are optional."""
+    for name in (*names, *optional):
         value = getattr(configuration, name)
-        if value is not None:
+        if value is not None or name not in optional:
             as_int(name, value, 1)

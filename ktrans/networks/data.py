@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ktrans._checks import as_int, shown
+from ktrans._checks import as_distinct, as_int, shown
 from ktrans.tasks import Dataset, TemplateTask
+
+_LARGEST_SEED = 2**32 - 1  # networks start from 32 bits
 
 
 class Strings(NamedTuple):
@@ -69,7 +71,7 @@ def draw_task_data(
     Args:
         task: A `TemplateTask`.
         num_samples: n, training strings a seed, at least 1.
-        seeds: Distinct integers of at least 0.
+        seeds: Distinct integers from 0 to 2³² − 1.
         num_unseen: Validation strings a seed, and test strings a seed.
 
     Returns:
@@ -103,10 +105,7 @@ def draw_task_data(
 
 
 def _read_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
-    chosen = tuple(as_int("seeds", seed, 0) for seed in seeds)
-    if not chosen or len(set(chosen)) < len(chosen):
-        raise ValueError(f"`seeds` must be distinct and at least one; got {shown(chosen)}.")
-    return chosen
+    return tuple(as_distinct("seeds", seeds, 0, _LARGEST_SEED))
 
 
 def _stack(datasets: list[Dataset], shift: int = 0) -> Strings:

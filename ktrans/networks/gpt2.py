@@ -88,6 +88,7 @@ def draw_gpt2(config: TransformerConfig, key: PRNGKeyArray) -> Transformer:
     Returns:
         The network.
     """
+    check_kind("config", config, TransformerConfig)
     network = config.build(key)
     leaves, structure = jax.tree.flatten(network)
     keys = jax.random.split(jax.random.fold_in(key, 1), len(leaves))
