@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from types import UnionType
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -99,7 +99,8 @@ def as_probability(name: str, value: object) -> float:
 def check_kind(name: str, value: object, kind: type | UnionType) -> None:
     """Raise unless the value is of the kind, or of one of them."""
     if not isinstance(value, kind):
-        wanted = " or ".join(each.__name__ for each in get_args(kind) or (kind,))
+        kinds: tuple[Any, ...] = get_args(kind) or (kind,)
+        wanted = " or ".join(each.__name__ for each in kinds)
         raise TypeError(f"`{name}` must be a {wanted}; got {shown(value)}.")
 
 

@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.core
+import jax.numpy as jnp
 import numpy as np
 
 from ktrans._checks import shown
@@ -36,7 +37,7 @@ def is_traced(*values: Any) -> bool:
 def check_key(key: Any) -> None:
     """Raise unless `key` is one of `jax.random`, which may be traced."""
     dtype = getattr(key, "dtype", np.dtype(bool))
-    if not (jax.dtypes.issubdtype(dtype, jax.dtypes.prng_key) or dtype == np.uint32):
+    if not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == np.uint32):
         raise TypeError(f"`key` must be a key such as jax.random.key(0); got {shown(key)}.")
 
 

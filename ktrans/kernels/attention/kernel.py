@@ -211,9 +211,9 @@ def _counts(x: list[int], y: list[int]) -> list[tuple[int, int]]:
 
 def _is_size(value: object) -> bool:
     """Whether the value is a non-negative number."""
-    if isinstance(value, str | bytes | bool | np.bool_) or np.ndim(value) > 0:
+    if isinstance(value, str | bytes | bool | np.bool_):
         return False
     try:
-        return float(value) >= 0  # pyright: ignore
+        return np.ndim(value) == 0 and float(value) >= 0  # pyright: ignore
     except (TypeError, ValueError, OverflowError):
         return False

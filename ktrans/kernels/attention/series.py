@@ -17,6 +17,8 @@ from collections.abc import Hashable, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+import numpy as np
+
 from ktrans._checks import check_kind, shown
 
 Exponents = tuple[int, ...]
