@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -19,7 +20,7 @@ from ktrans.analysis.template_matrix import check_task
 from ktrans.gram.operator import GramOperator
 
 
-def target_alignment(operator: GramOperator, labels: object) -> float:
+def target_alignment(operator: Any, labels: object) -> float:
     """Kernel–target alignment yᵀ K̂ y / (‖K̂‖_F ‖y‖²).
 
     The Frobenius norm comes from the counts of pairs by class, in O(n).
@@ -54,9 +55,7 @@ def target_alignment(operator: GramOperator, labels: object) -> float:
     return float(y @ (operator @ y) / (frobenius * (y @ y)))
 
 
-def cumulative_power(
-    operator: GramOperator, labels: object, *, count: int
-) -> Float[np.ndarray, "e"]:
+def cumulative_power(operator: Any, labels: object, *, count: object) -> Float[np.ndarray, "e"]:
     """Share of ‖y‖² in the span of the first j eigenvectors of K̂, j = 1, …, count.
 
     Args:

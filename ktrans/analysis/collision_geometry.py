@@ -1,6 +1,6 @@
 """The same diversity with different collisions: what ρ does not tell about the margin."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -47,7 +47,7 @@ class GeometryMargins:
 
 
 def collision_design(
-    task: TemplateTask, n: int, *, diversity: object, geometry: str, seed: int = 0
+    task: Any, n: Any, *, diversity: object, geometry: Any, seed: Any = 0
 ) -> Dataset:
     """Samples that collide in one token each, in a given pattern, and else in nothing.
 
@@ -111,10 +111,10 @@ def geometry_margins(
     kernel: object,
     task: object,
     *,
-    num_samples: int,
-    diversities: Sequence[object],
+    num_samples: object,
+    diversities: object,
     ridge: object,
-    seeds: Sequence[int],
+    seeds: object,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> dict[str, GeometryMargins]:
     """Margins of ridge regression on unseen symbols for each geometry, at the same diversities.

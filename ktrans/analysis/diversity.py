@@ -1,6 +1,7 @@
 """The same task at another sample diversity."""
 
 from dataclasses import replace
+from typing import Any
 
 from ktrans._checks import as_int, as_real, check_kind
 from ktrans.tasks import TemplateTask, Zipf
@@ -12,7 +13,7 @@ def can_change_vocabulary(task: TemplateTask) -> bool:
     return unnamed and (task.substitution == "uniform" or isinstance(task.substitution, Zipf))
 
 
-def with_vocabulary(task: TemplateTask, vocab_size: int) -> TemplateTask:
+def with_vocabulary(task: Any, vocab_size: Any) -> TemplateTask:
     """The same task with another number of substitution tokens.
 
     Raises:

@@ -37,9 +37,7 @@ def effective_dimension(density: Any, *, ridge: object) -> Estimate:
     return density.trace(lambda values: values / (values + penalty))
 
 
-def population_effective_dimension(
-    spectrum: Spectrum, *, num_samples: object, ridge: object
-) -> float:
+def population_effective_dimension(spectrum: Any, *, num_samples: object, ridge: object) -> float:
     """Σ_i n λ_i / (n λ_i + λ) of the population operator, each with its multiplicity.
 
     It bounds what n samples give, E tr K̂ (K̂ + λ)⁻¹ ≤ Σ_i n λ_i / (n λ_i + λ), since the trace is

@@ -31,7 +31,7 @@ class Eigenpairs(NamedTuple):
     residuals: np.ndarray
 
 
-def top_eigenpairs(operator: GramOperator, count: int) -> Eigenpairs:
+def top_eigenpairs(operator: GramOperator, count: object) -> Eigenpairs:
     """The largest eigenvalues of a Gram matrix: dense for small n, else Lanczos to 1e-6 relative.
 
     Args:

@@ -1,6 +1,6 @@
 """Eigenvalues as curves in ρ: those of samples, those of the population, and their limits."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,13 +42,13 @@ class DiversitySpectrum:
 
 
 def diversity_spectrum(
-    kernel: TokenSymmetricKernel,
-    task: TemplateTask,
+    kernel: object,
+    task: object,
     *,
-    num_samples: int,
-    vocab_sizes: Sequence[int],
-    spare: int = _SPARE_EIGENVALUES,
-    seed: int = 0,
+    num_samples: object,
+    vocab_sizes: object,
+    spare: object = _SPARE_EIGENVALUES,
+    seed: object = 0,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> DiversitySpectrum:
     """Leading eigenvalues of K̂/n for several vocabularies.
@@ -75,21 +75,21 @@ def diversity_spectrum(
         Boix-Adserà et al., ICLR 2024 (arXiv 2310.09753), Figure 3 and the proof of the lemma.
     """
     known, symmetric = check_task(task), check_kernel(kernel)
-    num_samples = as_int("num_samples", num_samples, 1)
+    n = as_int("num_samples", num_samples, 1)
     tasks = [with_vocabulary(known, m) for m in as_ints("vocab_sizes", vocab_sizes, 1)]
-    count = min(num_samples, known.num_templates + as_int("spare", spare, 0))
+    count = min(n, known.num_templates + as_int("spare", spare, 0))
     values = PairValues(symmetric)
     rows = [
         top_eigenpairs(
-            GramOperator(symmetric, each.sample(num_samples, seed=seed), values=values), count
+            GramOperator(symmetric, each.sample(n, seed=seed), values=values), count
         ).values
         for each in progress(tasks)
     ]
     return DiversitySpectrum(
         np.array([each.diversity for each in tasks]),
-        num_samples,
-        np.array(rows).reshape(-1, count) / num_samples,
-        *_limits(symmetric, known, num_samples),
+        n,
+        np.array(rows).reshape(-1, count) / n,
+        *_limits(symmetric, known, n),
     )
 
 
@@ -154,10 +154,10 @@ def spectrum_curves(
     kernel: object,
     task: object,
     *,
-    vocab_sizes: Sequence[int],
-    num_samples: int,
-    sampled_sizes: Sequence[int],
-    seed: int = 0,
+    vocab_sizes: object,
+    num_samples: object,
+    sampled_sizes: object,
+    seed: object = 0,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> SpectrumCurves:
     """Population spectra at `vocab_sizes` and spectra of samples at `sampled_sizes`.
@@ -197,7 +197,7 @@ def spectrum_curves(
         diversity=np.array([with_vocabulary(known, m).diversity for m in sizes]),
         spectra=tuple(operator_spectrum(operator._replace(vocab_size=m)) for m in sizes),
         limit=samples.limit,
-        num_samples=num_samples,
+        num_samples=samples.num_samples,
         sampled_diversity=samples.diversity,
         sampled=samples.eigenvalues,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -77,7 +78,7 @@ class UnseenErrors:
 def measure_unseen(
     task: TemplateTask,
     kernel: TokenSymmetricKernel,
-    plan: Plan,
+    plan: Any,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> UnseenErrors:
     """Ridge regression on every training set of a plan, and its errors on unseen symbols.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -40,10 +41,10 @@ class Plan:
         ValueError: if a number is out of range or there is nothing to measure.
     """
 
-    num_samples: tuple[int, ...]
-    vocab_sizes: tuple[int, ...]
-    seeds: tuple[int, ...]
-    ridge: float
+    num_samples: tuple[Any, ...]
+    vocab_sizes: tuple[Any, ...]
+    seeds: tuple[Any, ...]
+    ridge: Any
 
     def __post_init__(self) -> None:
         as_ints("num_samples", self.num_samples, 1, MAX_SAMPLES)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float
 
 from ktrans._checks import as_int, as_real, check_flag, shown
 from ktrans._numerics import check_key
@@ -127,7 +127,7 @@ class CopyingNetwork:
         seen = index < self.num_seen
         return Tokens(seen, ~seen & (index < self.vocab_size))
 
-    def initialise(self, key: PRNGKeyArray, capacity: int | None = None) -> Parameters:
+    def initialise(self, key: Any, capacity: int | None = None) -> Parameters:
         """One draw of the parameters, with rows for `capacity` tokens (m where left out)."""
         check_key(key)
         m, d, p, s = capacity or self.vocab_size, self.embedding_dim, self.rank, self.init_scale

@@ -85,7 +85,7 @@ class GramOperator(AbstractSquareGram):
         dataset: Dataset | ArrayLike,
         *,
         regular_tokens: ArrayLike | None = None,
-        values: PairValues | None = None,
+        values: Any = None,
         mesh: Any = None,
     ):
         if not isinstance(kernel, TokenSymmetricKernel):

@@ -70,7 +70,8 @@ class GramFunction:
         Returns:
             Float64 of shape (n1, n2), as exact as the kernel; a number for two single strings.
         """
-        first, second = np.asarray(X), np.asarray(X if Y is None else Y)
+        first = as_array("X", X)
+        second = first if Y is None else as_array("Y", Y)
         matrix = self._values.matrix(*(_read_tokens(np.atleast_2d(z)) for z in (first, second)))
         return float(matrix[0, 0]) if first.ndim == second.ndim == 1 else matrix
 

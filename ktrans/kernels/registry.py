@@ -83,7 +83,7 @@ def kernel_to_dict(kernel: object) -> dict[str, Any]:
     return _describe("kernel", KERNELS, kernel)
 
 
-def register_kernel(name: str, kernel_class: Any) -> None:
+def register_kernel(name: Any, kernel_class: Any) -> None:
     """Give a kernel class of your own a name, so that tables and sweeps know it.
 
     Args:

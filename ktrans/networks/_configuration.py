@@ -4,8 +4,6 @@ import abc
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jaxtyping import PRNGKeyArray
-
 from ktrans._checks import as_int
 
 
@@ -31,7 +29,7 @@ class NetworkConfig(Configuration, abc.ABC):
     context_length: Any
 
     @abc.abstractmethod
-    def build(self, key: PRNGKeyArray) -> Any:
+    def build(self, key: Any) -> Any:
         """A network with random weights, which maps the tokens (k,) of a string to its outputs."""
 
 

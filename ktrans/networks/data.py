@@ -1,7 +1,6 @@
 """Training, validation and test strings over three disjoint alphabets, for several seeds."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -61,7 +60,7 @@ class TaskData:
 
 
 def draw_task_data(
-    task: object, *, num_samples: object, seeds: Iterable[int], num_unseen: object = 512
+    task: object, *, num_samples: object, seeds: object, num_unseen: object = 512
 ) -> TaskData:
     """Train, validation and test strings of a task, for each seed.
 
@@ -104,7 +103,7 @@ def draw_task_data(
     )
 
 
-def _read_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
+def _read_seeds(seeds: object) -> tuple[int, ...]:
     return tuple(as_distinct("seeds", seeds, 0, _LARGEST_SEED))
 
 

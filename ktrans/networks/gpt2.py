@@ -10,7 +10,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
 
 from ktrans._checks import check_kind
 from ktrans.networks._configuration import NetworkConfig
@@ -76,7 +75,7 @@ def num_parameters(config: Any) -> int:
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(network))
 
 
-def draw_gpt2(config: TransformerConfig, key: PRNGKeyArray) -> Transformer:
+def draw_gpt2(config: Any, key: Any) -> Transformer:
     """A transformer with GPT-2's initial weights, N(0, 0.02²).
 
     The weights that write to the residual stream are smaller by √(2 depth).

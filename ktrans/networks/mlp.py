@@ -57,7 +57,7 @@ class MLPConfig(NetworkConfig):
         as_non_negative("init_scale", self.init_scale)
         check_word("inputs", self.inputs, INPUTS)
 
-    def build(self, key: PRNGKeyArray) -> "MLP":
+    def build(self, key: Any) -> "MLP":
         """A perceptron with random weights."""
         check_key(key)
         first, last, *hidden = jax.random.split(key, self.depth + 1)

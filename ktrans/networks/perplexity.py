@@ -32,7 +32,7 @@ class Perplexity(NamedTuple):
 
 
 def perplexity(
-    network: Transformer,
+    network: Any,
     tokens: Any,
     *,
     stride: object = None,

@@ -128,8 +128,8 @@ class TransformerConfig(NetworkConfig):
     read_out: Any = "scalar"
     identities: Any = "none"
     multiplier: Any = 1.0
-    off_diagonal: bool = False
-    causal: bool = False
+    off_diagonal: Any = False
+    causal: Any = False
     init_scale: Any = 1.0
     embedding_std: Any = 1.0
 
@@ -149,7 +149,7 @@ class TransformerConfig(NetworkConfig):
                 f"and {self.heads}."
             )
 
-    def build(self, key: PRNGKeyArray) -> "Transformer":
+    def build(self, key: Any) -> "Transformer":
         """A transformer with random weights."""
         check_key(key)
         tokens, positions, last, *blocks = jax.random.split(key, 3 + self.depth)

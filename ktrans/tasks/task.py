@@ -154,7 +154,6 @@ class TemplateTask:
         self.weights.setflags(write=False)
         if isinstance(self.labels, np.ndarray):
             self.labels.setflags(write=False)
-        check_kind("name", self.name, str)
         if as_int("vocab_size", self.vocab_size, 1) > LARGEST_VOCABULARY:
             raise ValueError(
                 f"`vocab_size` must be at most {LARGEST_VOCABULARY} (ids are 32-bit integers); "
@@ -216,6 +215,7 @@ class TemplateTask:
             >>> bool((data.labels == data.tokens[:, 0]).all())
             True
         """
+        check_kind("name", name, str)
         read = read_templates(templates)
         tokens = read_substitution_tokens(substitution_tokens)
         size = len(tokens) if vocab_size is None and tokens else vocab_size

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from ktrans._checks import check_kind, shown
 
@@ -142,7 +143,7 @@ class Template:
         # is well defined, injective and avoids the regular tokens.
         return regular_agree and _partition(string) == self.partition
 
-    def substitute(self, mapping: Mapping[str, str]) -> tuple[str, ...]:
+    def substitute(self, mapping: Any) -> tuple[str, ...]:
         """The string sub(z, s).
 
         Args:
@@ -161,7 +162,7 @@ class Template:
         self._check_substitution(mapping)
         return tuple(s if isinstance(s, str) else mapping[s.name] for s in self.symbols)
 
-    def _check_substitution(self, mapping: Mapping[str, str]) -> None:
+    def _check_substitution(self, mapping: Any) -> None:
         check_kind("mapping", mapping, Mapping)
         for token in mapping.values():
             check_kind("mapping", token, str)

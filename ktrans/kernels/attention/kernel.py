@@ -104,7 +104,7 @@ class AttentionKernel(SampledKernel):
         tokens1: ArrayLike,
         tokens2: ArrayLike | None = None,
         *,
-        delta: float,
+        delta: Any,
         seed: int = 0,
         num_samples: int = 10_000,
     ) -> Bounded:

@@ -9,7 +9,7 @@ calls with different strings share their draws.
 
 import functools
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -128,7 +128,7 @@ def empirical_bernstein(
     range: float,
     num_samples: int,
     num_entries: int,
-    delta: float,
+    delta: Any,
 ) -> Float[np.ndarray, "n1 n2"]:
     """Half-widths of confidence intervals that hold for all entries at once.
 

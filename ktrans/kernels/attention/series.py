@@ -15,7 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from ktrans._checks import check_kind, shown
 Exponents = tuple[int, ...]
 
 
-def attention_series(x: Sequence[Hashable], y: Sequence[Hashable], *, order: object) -> Fraction:
+def attention_series(x: Any, y: Any, *, order: object) -> Fraction:
     """A derivative of the attention kernel at zero temperature scale and zero positions.
 
     ∂_β^b ∂_γ^g K_attn(x, y) at (β, γ) = (0, 0).
@@ -257,7 +257,7 @@ def _cumulant(exponents: Exponents, k: int) -> int:
     return total
 
 
-def as_pair(x: Sequence[Hashable], y: Sequence[Hashable]) -> tuple[Exponents, Exponents]:
+def as_pair(x: Any, y: Any) -> tuple[Exponents, Exponents]:
     """The strings with their tokens numbered, or one sentence about what is wrong."""
     for name, some in (("x", x), ("y", y)):
         check_kind(name, some, Sequence | np.ndarray)
