@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ktrans._checks import as_array, shown
 from ktrans.gram.coefficients import PairValues
-from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.kernels.base import TokenSymmetricKernel, as_token_pair
 from ktrans.patterns.classes import PairClasses, as_tokens, pair_classes
 from ktrans.solvers._parameters import Parametrised, fields_below, with_field
 
@@ -72,7 +72,7 @@ class GramFunction:
         """
         first = as_array("X", X)
         second = first if Y is None else as_array("Y", Y)
-        matrix = self._values.matrix(*(_read_tokens(np.atleast_2d(z)) for z in (first, second)))
+        matrix = self._values.matrix(*_read_pair(np.atleast_2d(first), np.atleast_2d(second)))
         return float(matrix[0, 0]) if first.ndim == second.ndim == 1 else matrix
 
     def __repr__(self) -> str:
@@ -195,8 +195,7 @@ class GaussianProcessKernel(Kernel):
         """
         if eval_gradient and Y is not None:
             raise ValueError("Gradient can only be evaluated when Y is None; leave `Y` out.")
-        first = _read_tokens(X)
-        classes = pair_classes(first, first if Y is None else _read_tokens(Y))
+        classes = pair_classes(*_read_pair(X, X if Y is None else Y))
         matrix = _values(_check_kernel(self.kernel), classes)[classes.index]
         return (matrix, self._gradient(classes)) if eval_gradient else matrix
 
@@ -258,3 +257,9 @@ def _read_tokens(strings: ArrayLike) -> Int[np.ndarray, "n k"]:
             )
         return whole
     return as_tokens(array, "X")
+
+
+def _read_pair(
+    first: ArrayLike, second: ArrayLike
+) -> tuple[Int[np.ndarray, "n1 k"], Int[np.ndarray, "n2 k"]]:
+    return as_token_pair(_read_tokens(first), _read_tokens(second))

@@ -35,9 +35,13 @@ def read_matrix(matrix: Any) -> np.ndarray:
     if array.dtype.kind != "O":
         return array
     try:
-        return _finite("tokens", array.astype(np.float64))
-    except TypeError:
-        raise TypeError("`tokens` must be a matrix of numbers; got other objects.") from None
+        numbers = array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "`tokens` must hold numbers: each argument must be a string or a real number; got "
+            "other objects."
+        ) from None
+    return _finite("tokens", numbers)
 
 
 def check_width(array: np.ndarray, width: int, owner: str, meaning: str) -> None:

@@ -462,6 +462,13 @@ ROWS = [
         "`X`",
         "length",
     ),
+    refused(
+        "gram function lengths",
+        lambda: GramFunction(MLP)([[0, 1, 2, 3]], [[0]]),
+        ValueError,
+        "`tokens2`",
+        "4 and 1",
+    ),
 ]
 
 
