@@ -7,6 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import jax
 import jax.core
+import jax.numpy as jnp
 import numpy as np
 
 MAX_DENSE_BYTES = 8 * 2**30
@@ -29,6 +30,13 @@ def in_float64(function: Callable[P, T]) -> Callable[P, T]:
 def is_traced(*values: Any) -> bool:
     """Whether any of the values is being traced by a JAX transformation."""
     return any(isinstance(value, jax.core.Tracer) for value in values)
+
+
+def check_key(key: Any) -> None:
+    """Raise unless `key` is one of `jax.random`, which may be traced."""
+    dtype = getattr(key, "dtype", np.dtype(bool))
+    if not (jnp.issubdtype(dtype, jax.dtypes.prng_key) or dtype == np.uint32):
+        raise TypeError(f"`key` must be a key such as jax.random.key(0); got {type(key).__name__}.")
 
 
 def to_host(array: Any) -> Any:

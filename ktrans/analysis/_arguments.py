@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import shown
+from ktrans._checks import as_array, shown
 
 
 def read_counts(num_samples: object) -> Float[np.ndarray, "n"]:
     """Numbers of samples as an array, finite and not negative."""
     if not isinstance(num_samples, Sequence | np.ndarray) or isinstance(num_samples, str):
         raise TypeError(f"`num_samples` must be a sequence of numbers; got {shown(num_samples)}.")
-    counts = np.asarray(num_samples)
+    counts = as_array("num_samples", num_samples)
     if counts.ndim != 1 or (counts.size and counts.dtype.kind not in "iuf"):
         raise TypeError(f"`num_samples` must be a sequence of numbers; got {shown(num_samples)}.")
     if not np.isfinite(counts).all() or (counts < 0).any():

@@ -2,11 +2,12 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import check_kind
+from ktrans._checks import as_array, check_kind, shown
 from ktrans.analysis.eigenpairs import top_eigenpairs
 from ktrans.analysis.pair_counts import pair_table
 from ktrans.analysis.population import (
@@ -19,7 +20,7 @@ from ktrans.analysis.template_matrix import check_task
 from ktrans.gram.operator import GramOperator
 
 
-def target_alignment(operator: GramOperator, labels: object) -> float:
+def target_alignment(operator: Any, labels: object) -> float:
     """Kernel–target alignment yᵀ K̂ y / (‖K̂‖_F ‖y‖²).
 
     The Frobenius norm comes from the counts of pairs by class, in O(n).
@@ -54,9 +55,7 @@ def target_alignment(operator: GramOperator, labels: object) -> float:
     return float(y @ (operator @ y) / (frobenius * (y @ y)))
 
 
-def cumulative_power(
-    operator: GramOperator, labels: object, *, count: int
-) -> Float[np.ndarray, "e"]:
+def cumulative_power(operator: Any, labels: object, *, count: object) -> Float[np.ndarray, "e"]:
     """Share of ‖y‖² in the span of the first j eigenvectors of K̂, j = 1, …, count.
 
     Args:
@@ -82,6 +81,7 @@ def cumulative_power(
         >>> cumulative_power(kt.GramOperator(mlp, data), data.labels, count=20)[-1].round(9)
         np.float64(1.0)
     """
+    check_kind("operator", operator, GramOperator)
     y = _read_labels(labels, operator.shape[0])
     vectors = top_eigenpairs(operator, count).vectors
     return np.cumsum((y @ vectors) ** 2) / (y @ y)
@@ -156,9 +156,11 @@ def _ranks(spectrum: Spectrum, num_templates: int) -> tuple[int, ...]:
 
 
 def _read_labels(labels: object, count: int) -> Float[np.ndarray, "n"]:
-    array = np.asarray(labels)
+    array = as_array("labels", labels)
     if array.dtype.kind not in "fiub":
         raise TypeError("`labels` must be numbers; got symbols or other objects.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"`labels` must be finite; got {shown(labels)}.")
     if array.shape != (count,) or not array.any():
         raise ValueError(
             f"`labels` must be {count} numbers that are not all zero; got shape {array.shape}."

@@ -11,10 +11,9 @@ from scipy.linalg import subspace_angles
 from ktrans._checks import check_kind
 from ktrans.analysis.collision_graph import SAME, CollisionGraph, as_operator, collision_graph
 from ktrans.analysis.eigenpairs import leading_eigenpairs, top_eigenpairs
-from ktrans.analysis.template_matrix import template_matrix
+from ktrans.analysis.template_matrix import check_kernel, check_task, template_matrix
 from ktrans.gram.operator import GramOperator
-from ktrans.kernels.base import TokenSymmetricKernel
-from ktrans.tasks import Dataset, TemplateTask
+from ktrans.tasks import Dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +41,7 @@ class OrderedGram:
         return float(np.isclose(self.matrix, limit, rtol=SAME, atol=0.0).mean())
 
 
-def ordered_gram(
-    kernel: TokenSymmetricKernel, task: TemplateTask, n: int, seed: int = 0
-) -> OrderedGram:
+def ordered_gram(kernel: object, task: object, n: object, seed: object = 0) -> OrderedGram:
     """Draw n samples and order their Gram matrix by template, the paper's Figure 3.
 
     Args:
@@ -63,14 +60,15 @@ def ordered_gram(
         >>> ordered_gram(mlp, kt.tasks.load("aba_abb", vocab_size=100), n=6).matrix.shape
         (6, 6)
     """
-    data = task.sample(n, seed=seed)
+    symmetric, known = check_kernel(kernel), check_task(task)
+    data = known.sample(n, seed=seed)
     order = np.argsort(data.template_ids, kind="stable")
     return OrderedGram(
-        np.asarray(kernel(data.tokens[order])),
+        np.asarray(symmetric(data.tokens[order])),
         data.template_ids[order],
-        template_matrix(kernel, task),
-        tuple(map(str, task.templates)),
-        task.diversity,
+        template_matrix(symmetric, known),
+        tuple(map(str, known.templates)),
+        known.diversity,
     )
 
 

@@ -1,13 +1,21 @@
 """The same diversity with different collisions: what ρ does not tell about the margin."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Int
 
-from ktrans._checks import as_non_negative, as_real, check_word
+from ktrans._checks import (
+    as_distinct,
+    as_int,
+    as_non_negative,
+    as_real,
+    as_reals,
+    check_word,
+    shown,
+)
 from ktrans.analysis.collision_graph import collision_graph
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.analysis.template_matrix import check_kernel, check_task
@@ -39,7 +47,7 @@ class GeometryMargins:
 
 
 def collision_design(
-    task: TemplateTask, n: int, *, diversity: object, geometry: str, seed: int = 0
+    task: Any, n: Any, *, diversity: object, geometry: Any, seed: Any = 0
 ) -> Dataset:
     """Samples that collide in one token each, in a given pattern, and else in nothing.
 
@@ -73,7 +81,8 @@ def collision_design(
         np.int64(2)
     """
     check_word("geometry", geometry, tuple(GEOMETRIES))
-    rho = as_real("diversity", diversity)
+    task = check_task(task)
+    n, seed, rho = as_int("n", n, 1), as_int("seed", seed, 0), as_real("diversity", diversity)
     if not 1 <= rho <= n:
         raise ValueError(f"`diversity` must be from 1 to n = {n}; got {rho:g}.")
     if task.max_wildcards == 0:
@@ -102,10 +111,10 @@ def geometry_margins(
     kernel: object,
     task: object,
     *,
-    num_samples: int,
-    diversities: Sequence[object],
+    num_samples: object,
+    diversities: object,
     ridge: object,
-    seeds: Sequence[int],
+    seeds: object,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> dict[str, GeometryMargins]:
     """Margins of ridge regression on unseen symbols for each geometry, at the same diversities.
@@ -131,21 +140,30 @@ def geometry_margins(
         check_kernel(kernel),
         as_non_negative("ridge", ridge),
     )
-    if len(seeds) < 2 or isinstance(known.labels, tuple):
+    chosen = as_distinct("seeds", seeds, 0)
+    if len(chosen) < 2 or isinstance(known.labels, tuple):
         raise ValueError(
-            f"`seeds` must be at least two and labels numbers; got seeds {list(seeds)} and labels "
-            f"{known.labels!r}."
+            f"`seeds` must be at least two and labels numbers; got seeds {shown(chosen)} and "
+            f"labels {shown(known.labels)}."
         )
     values = PairValues(symmetric)
-    cells = [(geometry, rho) for geometry in GEOMETRIES for rho in diversities]
+    cells = [(geometry, rho) for geometry in GEOMETRIES for rho in _read_diversities(diversities)]
     rows: dict[str, list[tuple[float, ...]]] = {geometry: [] for geometry in GEOMETRIES}
     for geometry, rho in progress(cells):
         samples = [
             collision_design(known, num_samples, diversity=rho, geometry=geometry, seed=seed)
-            for seed in seeds
+            for seed in chosen
         ]
         rows[geometry].append(_cell(symmetric, values, samples, penalty))
     return {geometry: GeometryMargins(*np.array(row).T) for geometry, row in rows.items()}
+
+
+def _read_diversities(diversities: object) -> list[float]:
+    """One or more values of ρ."""
+    values = as_reals("diversities", diversities)
+    if values.ndim != 1 or len(values) == 0:
+        raise ValueError(f"`diversities` must be one or more numbers; got {shown(diversities)}.")
+    return values.tolist()
 
 
 def _shared_tokens(

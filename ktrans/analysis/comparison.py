@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import as_non_negative, shown
+from ktrans._checks import as_int, as_ints, as_non_negative, check_word, shown
 from ktrans._numerics import as_plain
 from ktrans.analysis.certificate import Certificate, chance_error, verify
 from ktrans.analysis.eigenlearning import corrected_learning_curve, in_distribution_curve
@@ -58,12 +58,11 @@ class Design:
     ridge: float
 
     def __post_init__(self) -> None:
-        if not self.num_samples:
+        if len(self.num_samples) == 0:
             raise ValueError("`num_samples` must have at least one entry; got none.")
-        for n in self.num_samples:
-            _check_count("num_samples", n, MAX_SAMPLES)
-        _check_count("num_seeds", self.num_seeds, MAX_SEEDS)
-        _check_count("num_test", self.num_test, MAX_SAMPLES)
+        as_ints("num_samples", self.num_samples, 1, MAX_SAMPLES)
+        as_int("num_seeds", self.num_seeds, 1, MAX_SEEDS)
+        as_int("num_test", self.num_test, 1, MAX_SAMPLES)
         as_non_negative("ridge", self.ridge)
 
     @property
@@ -155,6 +154,7 @@ class Comparison:
             For "unseen" and "in_distribution" the estimated mean and its standard error over
             training sets, each of shape (n,); NaN for a single seed.
         """
+        check_word("name", name, tuple(self.kernels))
         first, other = next(iter(self.kernels.values())), self.kernels[name]
         return {
             "unseen": mean_over_seeds(first.unseen - other.unseen),
@@ -219,7 +219,10 @@ def compare(
     start = time.perf_counter()
     known, named = _read_task(task), _read_kernels(kernels)
     design = Design(
-        _read_samples(num_samples), num_seeds, num_test, as_non_negative("ridge", ridge)
+        as_ints("num_samples", num_samples, 1, MAX_SAMPLES),
+        num_seeds,
+        num_test,
+        as_non_negative("ridge", ridge),
     )
     certified = [
         verify(known, each.kernel, ridge=design.ridge)
@@ -313,12 +316,6 @@ def _read_task(task: object) -> TemplateTask:
     return known
 
 
-def _read_samples(num_samples: object) -> tuple[Any, ...]:
-    if not isinstance(num_samples, Iterable) or isinstance(num_samples, str):
-        raise TypeError(f"`num_samples` must be a sequence of integers; got {num_samples!r}.")
-    return tuple(num_samples)
-
-
 def _read_kernels(kernels: object) -> dict[str, _Known]:
     if not isinstance(kernels, Mapping) or not kernels:
         raise ValueError(f"`kernels` must be kernels by name, at least one; got {shown(kernels)}.")
@@ -333,10 +330,3 @@ def _describe(task: TemplateTask) -> dict[str, Any]:
 
 def _record(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
     return {name: each._asdict() for name, each in estimates.items()}
-
-
-def _check_count(name: str, value: object, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"`{name}` must be an integer; got {value!r}.")
-    if not 1 <= value <= most:
-        raise ValueError(f"`{name}` must be from 1 to {most}; got {value}.")

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from tqdm import tqdm
 
-from ktrans._checks import as_real, shown
+from ktrans._checks import as_array, as_real, shown
 from ktrans._files import check_array, read_arrays, refuse_damage, write_whole
 from ktrans._numerics import in_float64, is_traced
 from ktrans.analysis.template_matrix import (
@@ -208,9 +208,10 @@ def best_conditioned(task: object) -> BestConditioned:
 
 def _read_axis(name: str, values: object) -> Float[np.ndarray, "n"]:
     """The finite numbers along one axis of a map."""
-    if isinstance(values, str) or np.ndim(values) != 1:  # type: ignore[arg-type]
+    array = as_array(name, values)
+    if array.ndim != 1:
         raise ValueError(f"`{name}` must be a sequence of numbers; got {shown(values)}.")
-    return np.array([as_real(name, value) for value in np.asarray(values).tolist()])
+    return np.array([as_real(name, value) for value in array.tolist()])
 
 
 def _condition(task: TemplateTask, beta: float, gamma: float, b1: float, b2: float) -> float:

@@ -1,9 +1,9 @@
 """The same task at another sample diversity."""
 
 from dataclasses import replace
+from typing import Any
 
-import numpy as np
-
+from ktrans._checks import as_int, as_real, check_kind
 from ktrans.tasks import TemplateTask, Zipf
 
 
@@ -13,7 +13,7 @@ def can_change_vocabulary(task: TemplateTask) -> bool:
     return unnamed and (task.substitution == "uniform" or isinstance(task.substitution, Zipf))
 
 
-def with_vocabulary(task: TemplateTask, vocab_size: int) -> TemplateTask:
+def with_vocabulary(task: Any, vocab_size: Any) -> TemplateTask:
     """The same task with another number of substitution tokens.
 
     Raises:
@@ -24,7 +24,8 @@ def with_vocabulary(task: TemplateTask, vocab_size: int) -> TemplateTask:
         >>> with_vocabulary(kt.tasks.load("aba_abb", vocab_size=10), 40).diversity
         20.0
     """
-    if vocab_size == task.vocab_size:
+    check_kind("task", task, TemplateTask)
+    if as_int("vocab_size", vocab_size, 1) == task.vocab_size:
         return task
     if not can_change_vocabulary(task):
         raise ValueError(
@@ -49,7 +50,8 @@ def vocabulary_for(task: TemplateTask, diversity: float) -> int:
         >>> vocabulary_for(kt.tasks.load("aba_abb", vocab_size=10), 20.0)
         40
     """
-    if not np.isfinite(diversity) or diversity < 1:
+    check_kind("task", task, TemplateTask)
+    if as_real("rho", diversity) < 1:
         raise ValueError(f"`rho` must be finite and at least 1; got {diversity}.")
     widest = max(template.num_wildcards for template in task.templates)
     return round(diversity * max(widest, 1))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ktrans._checks import as_positive, as_real, check_kind
+from ktrans._checks import as_non_negative, as_positive, check_kind
 from ktrans.analysis.population import Spectrum
 from ktrans.analysis.spectral_density import SpectralDensity
 from ktrans.kernels.base import Estimate
@@ -37,9 +37,7 @@ def effective_dimension(density: Any, *, ridge: object) -> Estimate:
     return density.trace(lambda values: values / (values + penalty))
 
 
-def population_effective_dimension(
-    spectrum: Spectrum, *, num_samples: object, ridge: object
-) -> float:
+def population_effective_dimension(spectrum: Any, *, num_samples: object, ridge: object) -> float:
     """Σ_i n λ_i / (n λ_i + λ) of the population operator, each with its multiplicity.
 
     It bounds what n samples give, E tr K̂ (K̂ + λ)⁻¹ ≤ Σ_i n λ_i / (n λ_i + λ), since the trace is
@@ -68,6 +66,7 @@ def population_effective_dimension(
         >>> round(population_effective_dimension(spectrum, num_samples=50, ridge=1e3), 2)
         0.1
     """
-    scaled = as_real("num_samples", num_samples) * spectrum.eigenvalues
+    check_kind("spectrum", spectrum, Spectrum)
+    scaled = as_non_negative("num_samples", num_samples) * spectrum.eigenvalues
     counts = spectrum.multiplicities.astype(np.float64)
     return float(counts @ (scaled / (scaled + as_positive("ridge", ridge))))

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from ktrans._checks import as_int
 from ktrans.gram.operator import GramOperator
 
 _DENSE_SAMPLES = 800  # up to here a dense eigensolver is faster than Lanczos
@@ -30,7 +31,7 @@ class Eigenpairs(NamedTuple):
     residuals: np.ndarray
 
 
-def top_eigenpairs(operator: GramOperator, count: int) -> Eigenpairs:
+def top_eigenpairs(operator: GramOperator, count: object) -> Eigenpairs:
     """The largest eigenvalues of a Gram matrix: dense for small n, else Lanczos to 1e-6 relative.
 
     Args:
@@ -51,9 +52,8 @@ def top_eigenpairs(operator: GramOperator, count: int) -> Eigenpairs:
         >>> bool((top_eigenpairs(operator, 2).residuals < 1e-10).all())
         True
     """
-    if not 1 <= count <= operator.shape[0]:
-        raise ValueError(f"`count` must be from 1 to {operator.shape[0]}; got {count}.")
-    return leading_eigenpairs(operator.__matmul__, operator.shape[0], count)
+    size = operator.shape[0]
+    return leading_eigenpairs(operator.__matmul__, size, as_int("count", count, 1, size))
 
 
 def leading_eigenpairs(

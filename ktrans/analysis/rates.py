@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linprog
 
-from ktrans._checks import check_kind
+from ktrans._checks import as_probability, check_kind
 from ktrans.analysis.unseen_errors import (
     Statistic,
     UnseenErrors,
@@ -132,8 +132,8 @@ def fit_bound(measured: UnseenErrors, *, delta: float) -> FittedBound:
         >>> fit_bound(cells, delta=np.exp(-1.0)).looseness.round(6)
         array([1., 1.])
     """
-    if not 0 < delta < 1:
-        raise ValueError(f"`delta` must be between 0 and 1; got {delta}.")
+    check_kind("measured", measured, UnseenErrors)
+    as_probability("delta", delta)
     quantiles = np.quantile(measured.worst, 1 - delta, axis=1)
     terms = _bound_terms(measured.num_samples, measured.diversity, delta)
     relative = terms / quantiles[:, None]
@@ -186,6 +186,7 @@ def compare_with_theorem(measured: Any, *, delta: float) -> Rates:
         Boix-Adserà et al., ICLR 2024 (arXiv 2310.09753), Theorem 3.4.
     """
     check_kind("measured", measured, UnseenErrors)
+    as_probability("delta", delta)
     in_n = measured.at_diversity(float(measured.diversity.max()))
     in_n = in_n.take(in_n.root_mean_square < _SHARE * in_n.chance)
     in_rho = measured.at_num_samples(int(measured.num_samples.max()))

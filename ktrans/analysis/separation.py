@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ktrans._checks import as_reals, shown
 from ktrans.analysis.structure import Groups, entry_pattern, equal_rows
 from ktrans.analysis.template_matrix import (
     bounded_template_matrix,
@@ -56,7 +57,9 @@ class Separation:
         Raises:
             ValueError: if there is not one label for each template.
         """
-        values = np.asarray(labels, dtype=np.float64)
+        values = as_reals("labels", labels)
+        if not np.isfinite(values).all():
+            raise ValueError(f"`labels` must be finite; got {shown(labels)}.")
         if values.shape != (len(self.templates),):
             raise ValueError(
                 f"`labels` must be {len(self.templates)} numbers, one for each template; got shape "

@@ -12,7 +12,7 @@ from matfree import decomp
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from ktrans._checks import as_int, check_kind
+from ktrans._checks import as_int, as_positive, as_reals, check_kind, shown
 from ktrans._numerics import in_float64
 from ktrans.gram.base import LinearMap
 from ktrans.gram.operator import GramOperator
@@ -52,21 +52,26 @@ class SpectralDensity:
 
     def cumulative(self, values: ArrayLike, *, width: float) -> Estimate:
         """Share of eigenvalues below each value, smoothed over `width` in ln λ; shape of values."""
-        return self._shares(values, lambda x: ndtr(x / width))
+        scale = as_positive("width", width)
+        return self._shares(values, lambda x: ndtr(x / scale))
 
     def density(self, values: ArrayLike, *, width: float) -> Estimate:
         """Share of eigenvalues per unit of ln λ, smoothed by a Gaussian of `width` in ln λ."""
-        scale = width * np.sqrt(2 * np.pi)
-        return self._shares(values, lambda x: np.exp(-0.5 * (x / width) ** 2) / scale)
+        scale = as_positive("width", width)
+        height = 1 / (scale * np.sqrt(2 * np.pi))
+        return self._shares(values, lambda x: height * np.exp(-0.5 * (x / scale) ** 2))
 
     def _shares(self, values: ArrayLike, of_distance: SpectralFunction) -> Estimate:
         """Mean over all eigenvalues of a function of ln x − ln λ, for each x."""
-        points = np.log(np.asarray(values, dtype=np.float64)).reshape(-1)
+        points = as_reals("values", values)
+        if points.size == 0 or not (points > 0).all():
+            raise ValueError(f"`values` must be one or more positive numbers; got {shown(values)}.")
         shares = [
-            self.trace(lambda nodes, x=x: _of_logarithm(nodes, x, of_distance)) for x in points
+            self.trace(lambda nodes, x=x: _of_logarithm(nodes, x, of_distance))
+            for x in np.log(points).reshape(-1)
         ]
         mean, stderr = (np.array(each) / self.num_samples for each in zip(*shares, strict=True))
-        return Estimate(mean.reshape(np.shape(values)), stderr.reshape(np.shape(values)))
+        return Estimate(mean.reshape(points.shape), stderr.reshape(points.shape))
 
 
 def spectral_density(

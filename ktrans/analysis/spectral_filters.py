@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Complex, Float
 
-from ktrans._checks import as_non_negative, as_positive
+from ktrans._checks import as_non_negative, as_positive, shown
 
 # Poles in each half-plane: the error falls like 10^(−n), down to rounding at sixteen, after which
 # rounding grows.
@@ -67,7 +67,8 @@ def read_filter(ridge: object, time: object) -> Filter:
     """The filter of the one that is given, ridge or time."""
     if (ridge is None) == (time is None):
         raise TypeError(
-            f"give exactly one of `ridge` and `time`; got ridge={ridge!r} and time={time!r}."
+            "give exactly one of `ridge` and `time`; got "
+            f"ridge={shown(ridge)} and time={shown(time)}."
         )
     if time is None:
         return RidgeFilter(as_non_negative("ridge", ridge))

@@ -1,12 +1,13 @@
 """Eigenvalues as curves in ρ: those of samples, those of the population, and their limits."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
+from ktrans._checks import as_int, as_ints, check_word, shown
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.analysis.eigenpairs import top_eigenpairs
 from ktrans.analysis.learning_curve import self_kernel
@@ -41,13 +42,13 @@ class DiversitySpectrum:
 
 
 def diversity_spectrum(
-    kernel: TokenSymmetricKernel,
-    task: TemplateTask,
+    kernel: object,
+    task: object,
     *,
-    num_samples: int,
-    vocab_sizes: Sequence[int],
-    spare: int = _SPARE_EIGENVALUES,
-    seed: int = 0,
+    num_samples: object,
+    vocab_sizes: object,
+    spare: object = _SPARE_EIGENVALUES,
+    seed: object = 0,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> DiversitySpectrum:
     """Leading eigenvalues of K̂/n for several vocabularies.
@@ -73,19 +74,22 @@ def diversity_spectrum(
     References:
         Boix-Adserà et al., ICLR 2024 (arXiv 2310.09753), Figure 3 and the proof of the lemma.
     """
-    tasks = [with_vocabulary(task, m) for m in vocab_sizes]
-    count, values = min(num_samples, task.num_templates + spare), PairValues(kernel)
+    known, symmetric = check_task(task), check_kernel(kernel)
+    n = as_int("num_samples", num_samples, 1)
+    tasks = [with_vocabulary(known, m) for m in as_ints("vocab_sizes", vocab_sizes, 1)]
+    count = min(n, known.num_templates + as_int("spare", spare, 0))
+    values = PairValues(symmetric)
     rows = [
         top_eigenpairs(
-            GramOperator(kernel, each.sample(num_samples, seed=seed), values=values), count
+            GramOperator(symmetric, each.sample(n, seed=seed), values=values), count
         ).values
         for each in progress(tasks)
     ]
     return DiversitySpectrum(
         np.array([each.diversity for each in tasks]),
-        num_samples,
-        np.array(rows).reshape(-1, count) / num_samples,
-        *_limits(kernel, task, num_samples),
+        n,
+        np.array(rows).reshape(-1, count) / n,
+        *_limits(symmetric, known, n),
     )
 
 
@@ -116,13 +120,18 @@ class SpectrumCurves:
 
     def eigenvalues(self, label: str) -> np.ndarray:
         """Eigenvalues of one representation, shape (len, copies)."""
-        mine = np.array([each == label for each in self.spectra[0].labels])
+        mine = self._where(label)
         return np.array([spectrum.eigenvalues[mine] for spectrum in self.spectra])
 
     def power(self, label: str) -> np.ndarray:
         """Share of the trace that one representation carries, shape (len,)."""
-        mine = np.array([each == label for each in self.spectra[0].labels])
+        mine = self._where(label)
         return np.array([_share(spectrum, mine) for spectrum in self.spectra])
+
+    def _where(self, label: str) -> Bool[np.ndarray, "e"]:
+        """The eigenvalues of one representation."""
+        check_word("label", label, self.labels)
+        return np.array([each == label for each in self.spectra[0].labels])
 
     def to_dict(self) -> dict[str, Any]:
         """The numbers for JSON, multiplicities as exact integers."""
@@ -145,10 +154,10 @@ def spectrum_curves(
     kernel: object,
     task: object,
     *,
-    vocab_sizes: Sequence[int],
-    num_samples: int,
-    sampled_sizes: Sequence[int],
-    seed: int = 0,
+    vocab_sizes: object,
+    num_samples: object,
+    sampled_sizes: object,
+    seed: object = 0,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> SpectrumCurves:
     """Population spectra at `vocab_sizes` and spectra of samples at `sampled_sizes`.
@@ -172,22 +181,23 @@ def spectrum_curves(
         TypeError, ValueError: as `population_spectrum`, or if a vocabulary is too small.
     """
     known, symmetric = check_task(task), check_kernel(kernel)
-    sizes = sorted(vocab_sizes)
+    sizes = sorted(as_ints("vocab_sizes", vocab_sizes, 1))
     if not sizes or sizes[0] < 2 * known.max_wildcards:
         raise ValueError(
             f"`vocab_sizes` must hold at least one number and none below twice the number of "
-            f"wildcards, {2 * known.max_wildcards}; got {list(vocab_sizes)}."
+            f"wildcards, {2 * known.max_wildcards}; got {shown(sizes)}."
         )
     operator = population_operator(symmetric, known)
     samples = diversity_spectrum(
-        symmetric, known, num_samples=num_samples, vocab_sizes=sampled_sizes, spare=_LAID_OVER,
+        symmetric, known, num_samples=num_samples, spare=_LAID_OVER,
+        vocab_sizes=as_ints("sampled_sizes", sampled_sizes, 1),
         seed=seed, progress=progress,
     )  # fmt: skip
     return SpectrumCurves(
         diversity=np.array([with_vocabulary(known, m).diversity for m in sizes]),
         spectra=tuple(operator_spectrum(operator._replace(vocab_size=m)) for m in sizes),
         limit=samples.limit,
-        num_samples=num_samples,
+        num_samples=samples.num_samples,
         sampled_diversity=samples.diversity,
         sampled=samples.eigenvalues,
     )

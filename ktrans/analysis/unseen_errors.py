@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ktrans._checks import check_kind
 from ktrans.analysis.learning_curve import read_problem
 from ktrans.analysis.verification import Plan, fit_ridge, sorted_rows
 from ktrans.kernels.base import TokenSymmetricKernel
@@ -76,7 +78,7 @@ class UnseenErrors:
 def measure_unseen(
     task: TemplateTask,
     kernel: TokenSymmetricKernel,
-    plan: Plan,
+    plan: Any,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> UnseenErrors:
     """Ridge regression on every training set of a plan, and its errors on unseen symbols.
@@ -101,6 +103,7 @@ def measure_unseen(
         >>> measure_unseen(kt.tasks.load("aba_abb", vocab_size=50), mlp, plan).errors.shape
         (1, 2, 2)
     """
+    check_kind("plan", plan, Plan)
     problem, cells = read_problem(kernel, task), plan.cells(task)
     jobs = [(cell, seed) for cell in cells for seed in plan.seeds]
     predictions = [

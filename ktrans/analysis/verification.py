@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import as_non_negative
+from ktrans._checks import LARGEST_SEED, as_distinct, as_ints, as_non_negative, check_kind
 from ktrans.analysis.diversity import with_vocabulary
 from ktrans.analysis.learning_curve import learning_curve
+from ktrans.analysis.template_matrix import check_task
 from ktrans.kernels.base import Estimate, TokenSymmetricKernel
 from ktrans.solvers.ridge import KernelRidge
 from ktrans.tasks import Dataset, TemplateTask
@@ -40,18 +41,17 @@ class Plan:
         ValueError: if a number is out of range or there is nothing to measure.
     """
 
-    num_samples: tuple[int, ...]
-    vocab_sizes: tuple[int, ...]
-    seeds: tuple[int, ...]
-    ridge: float
+    num_samples: tuple[Any, ...]
+    vocab_sizes: tuple[Any, ...]
+    seeds: tuple[Any, ...]
+    ridge: Any
 
     def __post_init__(self) -> None:
-        for name in ("num_samples", "seeds"):
-            if not getattr(self, name):
-                raise ValueError(f"`{name}` must have at least one entry; got none.")
-        _check_range("num_samples", self.num_samples, 1, MAX_SAMPLES)
-        _check_range("vocab_sizes", self.vocab_sizes, 1, MAX_VOCAB_SIZE)
-        _check_range("seeds", self.seeds, 0, 2**63)
+        as_ints("num_samples", self.num_samples, 1, MAX_SAMPLES)
+        as_ints("vocab_sizes", self.vocab_sizes, 1, MAX_VOCAB_SIZE)
+        as_distinct("seeds", self.seeds, 0, LARGEST_SEED)
+        if len(self.num_samples) == 0:
+            raise ValueError("`num_samples` must have at least one entry; got none.")
         as_non_negative("ridge", self.ridge)
 
     def cells(self, task: TemplateTask) -> list[Cell]:
@@ -124,7 +124,9 @@ def measure(
     Raises:
         ValueError: if labels are symbols or the vocabulary cannot be replaced.
     """
-    cells = plan.cells(task)
+    check_kind("plan", plan, Plan)
+    check_kind("kernels", kernels, Mapping)
+    cells = plan.cells(check_task(task))
     counts = [n for _, n in cells]
     # N is the same at every vocabulary, and with it the closed form.
     curves = {
@@ -194,9 +196,3 @@ def mean_over_seeds(values: Float[np.ndarray, "rows seeds"]) -> Estimate:
     seeds = values.shape[1]
     spread = values.std(axis=1, ddof=1) if seeds > 1 else np.full(len(values), np.nan)
     return Estimate(values.mean(axis=1), spread / np.sqrt(seeds))
-
-
-def _check_range(name: str, values: tuple[Any, ...], least: int, most: int) -> None:
-    for value in values:
-        if not least <= value <= most:
-            raise ValueError(f"`{name}` must be from {least} to {most}; got {value}.")

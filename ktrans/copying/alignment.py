@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
 from scipy import stats
 
-from ktrans._checks import as_int, shown
+from ktrans._checks import LARGEST_SEED, as_distinct, as_int, check_word
 from ktrans._numerics import as_plain, in_float64, to_host
 from ktrans.copying.closed_form import closed_form_ratios, limiting_ratios
 from ktrans.copying.decay import CONFIDENCE, Decay, fit_decay
@@ -67,6 +66,7 @@ class Alignment:
 
     def of(self, group: str) -> np.ndarray:
         """The ratios of one group, shape (D,)."""
+        check_word("group", group, self.groups)
         return self.ratio[:, self.groups.index(group)]
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def alignment(
         )
         for dim in _read_dims(embedding_dims)
     ]  # fmt: skip
-    draws, start = as_int("num_draws", num_draws, 2), as_int("seed", seed, 0)
+    draws, start = as_int("num_draws", num_draws, 2), as_int("seed", seed, 0, LARGEST_SEED)
     products = [_products(network, draws, start) for network in progress(networks)]
     return _summarise(networks, products)
 
@@ -153,14 +153,7 @@ class _Products(NamedTuple):
 
 
 def _read_dims(dims: object) -> list[int]:
-    if not isinstance(dims, Sequence | np.ndarray) or isinstance(dims, str):
-        raise TypeError(f"`embedding_dims` must be a sequence of integers; got {shown(dims)}.")
-    found = [as_int("embedding_dims", dim, 1) for dim in dims]
-    if not found or len(set(found)) < len(found):
-        raise ValueError(
-            f"`embedding_dims` must be one or more distinct integers; got {shown(found)}."
-        )
-    return sorted(found)
+    return sorted(as_distinct("embedding_dims", dims, 1))
 
 
 @in_float64

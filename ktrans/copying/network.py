@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float
 
-from ktrans._checks import as_int, as_real, shown
+from ktrans._checks import as_int, as_real, check_flag, shown
+from ktrans._numerics import check_key
 
 
 class Parameters(NamedTuple):
@@ -89,6 +90,8 @@ class CopyingNetwork:
         as_int("num_seen", self.num_seen, 1)
         as_int("num_heads", self.num_heads, 1)
         as_int("head_dim", self.head_dim, 1)
+        check_flag("tied", self.tied)
+        check_flag("allow_wide_heads", self.allow_wide_heads)
         as_real("initial_b", self.initial_b)
         if self.num_seen >= self.vocab_size:
             raise ValueError(
@@ -124,8 +127,9 @@ class CopyingNetwork:
         seen = index < self.num_seen
         return Tokens(seen, ~seen & (index < self.vocab_size))
 
-    def initialise(self, key: PRNGKeyArray, capacity: int | None = None) -> Parameters:
+    def initialise(self, key: Any, capacity: int | None = None) -> Parameters:
         """One draw of the parameters, with rows for `capacity` tokens (m where left out)."""
+        check_key(key)
         m, d, p, s = capacity or self.vocab_size, self.embedding_dim, self.rank, self.init_scale
         # One draw for all groups: generators are what takes longest to compile.
         sizes = (m, p, p, 0 if self.tied else m)

@@ -12,7 +12,14 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key
 
-from ktrans._checks import as_int, as_non_negative, as_real, check_kind, shown
+from ktrans._checks import (
+    LARGEST_SEED,
+    as_int,
+    as_non_negative,
+    as_real,
+    check_kind,
+    check_word,
+)
 from ktrans.copying.collapse import collapse
 from ktrans.copying.network import (
     SYMBOLS,
@@ -61,10 +68,7 @@ class Schedule:
     records: Any = 10
 
     def __post_init__(self) -> None:
-        if self.optimizer not in (ADAM, GRADIENT_FLOW):
-            raise ValueError(
-                f'`optimizer` must be "adam" or "gradient_flow"; got {shown(self.optimizer)}.'
-            )
+        check_word("optimizer", self.optimizer, (ADAM, GRADIENT_FLOW))
         if as_real("learning_rate", self.learning_rate) <= 0:
             raise ValueError(f"`learning_rate` must be positive; got {self.learning_rate}.")
         as_non_negative("embedding_rate", self.embedding_rate)
@@ -163,7 +167,7 @@ def train(
             f"`capacity` must be at least `vocab_size` = {network.vocab_size}; got {rows}."
         )
     keys = jax.random.split(
-        jax.random.key(as_int("seed", seed, 0)), as_int("num_seeds", num_seeds, 1)
+        jax.random.key(as_int("seed", seed, 0, LARGEST_SEED)), as_int("num_seeds", num_seeds, 1)
     )
     return _as_path(network, schedule, _records(network, schedule, keys, rows, progress))
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
+from ktrans._checks import as_array
 from ktrans._numerics import in_float64
 
 
@@ -114,7 +115,7 @@ def sum_copies(
 
 def as_vectors(vectors: ArrayLike, length: int) -> np.ndarray:
     """The right factor of a product as float64, or one sentence about what is wrong."""
-    array = np.asarray(vectors)
+    array = as_array("vectors", vectors)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"`vectors` must hold real numbers; got dtype {array.dtype}.")
     if array.ndim not in (1, 2) or len(array) != length:

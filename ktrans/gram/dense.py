@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from numpy.typing import ArrayLike
 
+from ktrans._checks import as_array
 from ktrans._numerics import check_dense_size, in_float64
 from ktrans.gram.base import (
     AbstractGram,
@@ -207,7 +208,7 @@ class BlockedLookup:
 
 
 def _as_gram_matrix(matrix: ArrayLike) -> np.ndarray:
-    array = np.asarray(matrix)
+    array = as_array("matrix", matrix)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"`matrix` must hold real numbers; got dtype {array.dtype}.")
     if array.ndim != 2 or array.shape[0] != array.shape[1]:

@@ -8,7 +8,7 @@ from jax.sharding import Mesh
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
-from ktrans._checks import shown
+from ktrans._checks import as_array, check_kind, shown
 from ktrans._numerics import check_dense_size, in_float64
 from ktrans.gram._ranking import fold
 from ktrans.gram.base import (
@@ -85,13 +85,15 @@ class GramOperator(AbstractSquareGram):
         dataset: Dataset | ArrayLike,
         *,
         regular_tokens: ArrayLike | None = None,
-        values: PairValues | None = None,
+        values: Any = None,
         mesh: Any = None,
     ):
         if not isinstance(kernel, TokenSymmetricKernel):
             raise TypeError(
                 f"`kernel` must be a token-symmetric kernel; got {type(kernel).__name__}."
             )
+        if values is not None:
+            check_kind("values", values, PairValues)
         self.kernel = kernel
         self.values = PairValues(kernel) if values is None else values
         self.mesh = flat_mesh(mesh)
@@ -239,7 +241,7 @@ def _refined(
 ) -> tuple[np.ndarray, Refinement, Literal["declared", "inferred"]]:
     """Refined templates; those inferred where the declared tokens give too many of them."""
     if declared is not None:
-        regular = np.asarray(declared).reshape(-1)
+        regular = as_array("regular_tokens", declared).reshape(-1)
         if regular.size and regular.dtype.kind not in "iu":
             raise TypeError(f"`regular_tokens` must be token ids; got {shown(declared)}.")
         regular = regular.astype(np.int64)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
-from ktrans._checks import as_int, as_real
+from ktrans._checks import as_array, as_int, as_real, shown
 from ktrans._numerics import in_float64
 from ktrans.kernels._perceptron import KINDS, AbstractPerceptronKernel
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
@@ -51,7 +51,7 @@ class ForeignKernel(TokenSymmetricKernel):
         as_int("context_length", self.context_length, 1)
         as_int("vocab_size", self.vocab_size, 2)
         if not callable(self.kernel_fn):
-            raise TypeError(f"`kernel_fn` must be a function; got {self.kernel_fn!r}.")
+            raise TypeError(f"`kernel_fn` must be a function; got {shown(self.kernel_fn)}.")
 
     def evaluate_pairs(
         self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
@@ -182,6 +182,8 @@ def to_neural_tangents(
         Grams(nngp=array([[1.]]), ntk=array([[2.]]))
     """
     known = _by_kind(kernel, ntk)
+    if context_length is not None:
+        as_int("context_length", context_length, 1)
 
     def kernel_fn(x1: ArrayLike, x2: ArrayLike | None = None, get: Any = None) -> Any:
         tokens1 = _decode("x1", x1, context_length)
@@ -205,13 +207,13 @@ def _by_kind(kernel: object, ntk: object) -> dict[str, TokenSymmetricKernel]:
 
 def _as_kernel(name: str, value: object) -> TokenSymmetricKernel:
     if not isinstance(value, TokenSymmetricKernel):
-        raise TypeError(f"`{name}` must be a token-symmetric kernel; got {value!r}.")
+        raise TypeError(f"`{name}` must be a token-symmetric kernel; got {shown(value)}.")
     return value
 
 
 def _decode(name: str, inputs: ArrayLike, context_length: int | None) -> Int[np.ndarray, "n k"]:
     """The tokens of one-hot strings."""
-    array = np.asarray(inputs)
+    array = as_array(name, inputs)
     if array.ndim == 2 and context_length and array.shape[1] % context_length == 0:
         array = array.reshape(len(array), context_length, -1)
     if array.ndim != 3:
@@ -264,5 +266,5 @@ def _as_gram(result: Any, shape: tuple[int, int]) -> Float[np.ndarray, "n1 n2"]:
 
 
 def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"`{name}` must be {' or '.join(map(repr, choices))}; got {value!r}.")
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"`{name}` must be {' or '.join(map(repr, choices))}; got {shown(value)}.")

@@ -20,8 +20,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ktrans._checks import as_array, shown
 from ktrans.gram.coefficients import PairValues
-from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.kernels.base import TokenSymmetricKernel, as_token_pair
 from ktrans.patterns.classes import PairClasses, as_tokens, pair_classes
 from ktrans.solvers._parameters import Parametrised, fields_below, with_field
 
@@ -69,8 +70,9 @@ class GramFunction:
         Returns:
             Float64 of shape (n1, n2), as exact as the kernel; a number for two single strings.
         """
-        first, second = np.asarray(X), np.asarray(X if Y is None else Y)
-        matrix = self._values.matrix(*(_read_tokens(np.atleast_2d(z)) for z in (first, second)))
+        first = as_array("X", X)
+        second = first if Y is None else as_array("Y", Y)
+        matrix = self._values.matrix(*_read_pair(np.atleast_2d(first), np.atleast_2d(second)))
         return float(matrix[0, 0]) if first.ndim == second.ndim == 1 else matrix
 
     def __repr__(self) -> str:
@@ -193,8 +195,7 @@ class GaussianProcessKernel(Kernel):
         """
         if eval_gradient and Y is not None:
             raise ValueError("Gradient can only be evaluated when Y is None; leave `Y` out.")
-        first = _read_tokens(X)
-        classes = pair_classes(first, first if Y is None else _read_tokens(Y))
+        classes = pair_classes(*_read_pair(X, X if Y is None else Y))
         matrix = _values(_check_kernel(self.kernel), classes)[classes.index]
         return (matrix, self._gradient(classes)) if eval_gradient else matrix
 
@@ -230,7 +231,7 @@ class GaussianProcessKernel(Kernel):
         if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
             raise ValueError(
                 f"`optimise` must name positive hyperparameters of the kernel; `{name}` is "
-                f"{value!r}, of {', '.join(known)}."
+                f"{shown(value)}, of {', '.join(known)}."
             )
         return float(value)
 
@@ -241,13 +242,13 @@ def _values(kernel: TokenSymmetricKernel, classes: PairClasses) -> Float[np.ndar
 
 def _check_kernel(kernel: Any) -> TokenSymmetricKernel:
     if not isinstance(kernel, TokenSymmetricKernel):
-        raise TypeError(f"`kernel` must be a token-symmetric kernel; got {kernel!r}.")
+        raise TypeError(f"`kernel` must be a token-symmetric kernel; got {shown(kernel)}.")
     return kernel
 
 
 def _read_tokens(strings: ArrayLike) -> Int[np.ndarray, "n k"]:
     """Strings of whole numbers, which scikit-learn may hold as floating-point ones."""
-    array = np.asarray(strings)
+    array = as_array("X", strings)
     if array.dtype.kind == "f":
         whole = array.astype(np.int64)
         if not (whole == array).all():
@@ -256,3 +257,9 @@ def _read_tokens(strings: ArrayLike) -> Int[np.ndarray, "n k"]:
             )
         return whole
     return as_tokens(array, "X")
+
+
+def _read_pair(
+    first: ArrayLike, second: ArrayLike
+) -> tuple[Int[np.ndarray, "n1 k"], Int[np.ndarray, "n2 k"]]:
+    return as_token_pair(_read_tokens(first), _read_tokens(second))

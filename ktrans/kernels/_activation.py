@@ -1,6 +1,7 @@
 """What every activation offers: its value, its dual and its derivative's dual, and their errors."""
 
 import abc
+import math
 import numbers
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from ktrans._checks import as_reals, shown
 from ktrans._numerics import in_float64, is_traced, to_host
 from ktrans.kernels._gaussian import Reals, safe_sqrt
 
 Numbers = jax.Array | np.ndarray
+
+_COVARIANCES = ("a", "b", "c", "da", "db", "dc")
 
 # Four times the largest error measured against mpmath (4.3e-16 of the scale, 9,000 inputs).
 ROUNDING = 16 * 2.0**-53
@@ -152,17 +156,22 @@ def by_price(formula: Callable[..., Reals], slopes: Callable[..., tuple]) -> Cal
 
 @in_float64
 def _evaluate(formula: Callable[..., Reals], *covariances: ArrayLike) -> Numbers:
-    for name, variance in zip("ab", covariances, strict=False):
-        _check_variance(name, variance)
+    for name, values in zip(_COVARIANCES, covariances, strict=False):
+        _check_covariance(name, values)
     arrays = (jnp.asarray(entry, dtype=jnp.float64) for entry in covariances)
     return to_host(formula(*jnp.broadcast_arrays(*arrays)))
 
 
-def _check_variance(name: str, variance: Any) -> None:
-    if not is_traced(variance) and np.any(np.asarray(variance) < 0):
-        raise ValueError(
-            f"`{name}` is a variance and must be non-negative; got {np.min(variance)}."
-        )
+def _check_covariance(name: str, values: Any) -> None:
+    if is_traced(*jax.tree.leaves(values)):
+        return
+    entries = as_reals(name, values)
+    # An error that nothing is known of is NaN, and so is then the bound.
+    if name in "abc" and not np.isfinite(entries).all():
+        raise ValueError(f"`{name}` must be finite; got {shown(values)}.")
+    if name != "c" and (entries < 0).any():
+        reason = "is a variance" if name in "ab" else "bounds an error"
+        raise ValueError(f"`{name}` {reason} and must be non-negative; got {entries.min()}.")
 
 
 def _scale(formula: Callable[..., Reals], a: Reals, b: Reals) -> Reals:
@@ -177,14 +186,17 @@ def _times(slope: Reals, error: Reals) -> Reals:
 def as_number(value: Any) -> Any:
     """Real numbers as floats; anything else, tracers and arrays included, as it is."""
     is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return float(value) if is_real else value
+    try:
+        return float(value) if is_real else value
+    except OverflowError:
+        return math.inf
 
 
 def check_finite(name: str, value: Any) -> None:
     """Raise unless the value is a finite real number (or is being traced)."""
     if is_traced(value):
         return
-    if np.ndim(value) > 0 or np.asarray(value).dtype.kind not in "iuf":
-        raise TypeError(f"`{name}` must be a real number; got {value!r}.")
+    if np.asarray(value, dtype=object).ndim > 0 or np.asarray(value).dtype.kind not in "iuf":
+        raise TypeError(f"`{name}` must be a real number; got {shown(value)}.")
     if not np.isfinite(value):
         raise ValueError(f"`{name}` must be finite; got {value}.")

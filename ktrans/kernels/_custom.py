@@ -11,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from scipy.special import roots_hermitenorm
 
-from ktrans._checks import as_int
+from ktrans._checks import as_int, shown
 from ktrans.kernels._activation import ROUNDING, Activation, by_price
 from ktrans.kernels._gaussian import Reals, safe_inverse, safe_sqrt, spread
 
@@ -139,4 +139,4 @@ def _nodes(num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _check_callable(name: str, value: Any) -> None:
     if not callable(value):
-        raise TypeError(f"`{name}` must be callable; got {value!r}.")
+        raise TypeError(f"`{name}` must be callable; got {shown(value)}.")

@@ -11,7 +11,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
-from ktrans._checks import as_int
+from ktrans._checks import as_int, check_word, shown
 from ktrans._numerics import in_float64, is_traced, to_host
 from ktrans.kernels._activation import Activation, as_number, check_finite
 from ktrans.kernels._gaussian import Reals
@@ -56,12 +56,11 @@ class AbstractPerceptronKernel(TokenSymmetricKernel):
     bias_variance: Any = eqx.field(kw_only=True, converter=as_number)
 
     def __check_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f'`kind` must be "ntk" or "nngp"; got {self.kind!r}.')
+        check_word("kind", self.kind, KINDS)
         as_int("depth", self.depth, 1, _MOST_LAYERS)
         if not isinstance(self.activation, Activation):
             raise TypeError(
-                f"`activation` must be an activation such as ReLU(); got {self.activation!r}."
+                f"`activation` must be an activation such as ReLU(); got {shown(self.activation)}."
             )
         _check_weight_variance(self.weight_variance)
         check_non_negative("bias_variance", self.bias_variance)

@@ -5,6 +5,7 @@ from collections.abc import Hashable
 import numpy as np
 from jaxtyping import Int
 
+from ktrans._checks import as_int
 from ktrans.kernels._perceptron import AbstractPerceptronKernel
 from ktrans.kernels.base import Bounded
 
@@ -80,6 +81,6 @@ class MLPKernel(AbstractPerceptronKernel):
         Returns:
             Certified values and bounds of shape (k + 1,).
         """
-        shares = np.arange(length + 1) / length
+        shares = np.arange(as_int("length", length, 1) + 1) / length
         ones = np.ones_like(shares)
         return self._on_inputs(ones, ones, shares)

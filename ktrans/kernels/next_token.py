@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Int
 
+from ktrans._checks import shown
 from ktrans.kernels.attention.kernel import AttentionKernel, Row
 from ktrans.kernels.attention.moments import attention_moments
 from ktrans.kernels.attention.multigraph import canonical_form
@@ -78,10 +79,10 @@ class NextTokenKernel(TokenSymmetricKernel):
 
     def __check_init__(self) -> None:
         if not isinstance(self.base, TokenSymmetricKernel):
-            raise TypeError(f"`base` must be a token-symmetric kernel; got {self.base!r}.")
+            raise TypeError(f"`base` must be a token-symmetric kernel; got {shown(self.base)}.")
         if not _is_variance(self.b_variance):
             raise ValueError(
-                f"`b_variance` must be a finite non-negative number; got {self.b_variance!r}."
+                f"`b_variance` must be a finite non-negative number; got {shown(self.b_variance)}."
             )
         if self.b_variance > 0:
             _check_heads(self._heads)
@@ -114,7 +115,8 @@ class NextTokenKernel(TokenSymmetricKernel):
     @property
     def _heads(self) -> Any:
         own = self.base if isinstance(self.base, AttentionKernel) else None
-        return self.attention or own or getattr(self.base, "attention", None)
+        found = own or getattr(self.base, "attention", None)
+        return found if self.attention is None else self.attention
 
     def _terms(self, tokens1: Tokens, tokens2: Tokens) -> tuple[Bool[np.ndarray, "c"], ...]:
         """Where candidates are the same, and where b copies: both candidates in their strings."""
@@ -137,7 +139,7 @@ def _check_heads(attention: Any) -> None:
             "own and `b_variance` is positive; got None."
         )
     if not isinstance(attention, AttentionKernel):
-        raise TypeError(f"`attention` must be an AttentionKernel; got {attention!r}.")
+        raise TypeError(f"`attention` must be an AttentionKernel; got {shown(attention)}.")
     if not math.isfinite(attention.beta):
         raise ValueError("`attention` must have a finite `beta` for the b-term; got inf.")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ktrans._checks import shown
+from ktrans._checks import check_kind, shown
 from ktrans.kernels.activations import GELU, Activation, Cosine, Erf, Identity, ReLU, Sine
 from ktrans.kernels.attention.kernel import AttentionKernel
 from ktrans.kernels.attention.modified import ModifiedAttentionKernel, ModifiedTransformerKernel
@@ -83,7 +83,7 @@ def kernel_to_dict(kernel: object) -> dict[str, Any]:
     return _describe("kernel", KERNELS, kernel)
 
 
-def register_kernel(name: str, kernel_class: Any) -> None:
+def register_kernel(name: Any, kernel_class: Any) -> None:
     """Give a kernel class of your own a name, so that tables and sweeps know it.
 
     Args:
@@ -98,6 +98,7 @@ def register_kernel(name: str, kernel_class: Any) -> None:
         raise TypeError(
             f"`kernel_class` must be a subclass of TokenSymmetricKernel; got {shown(kernel_class)}."
         )
+    check_kind("name", name, str)
     if KERNELS.setdefault(name, kernel_class) is not kernel_class:
         raise ValueError(
             f"`name` must be a free one; {name!r} is taken by {KERNELS[name].__name__}."

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from ktrans._checks import shown
 from ktrans.kernels._activation import Activation
 from ktrans.kernels.attention.kernel import AttentionKernel
 from ktrans.kernels.attention.monte_carlo import estimate_transformer
@@ -45,7 +46,7 @@ class TransformerKernel(SampledKernel):
         if not isinstance(self.activation, Activation):
             raise TypeError(
                 "`activation` must be an activation such as ktrans.Cosine(b1=1.0, b2=0.5); got "
-                f"{self.activation!r}."
+                f"{shown(self.activation)}."
             )
         _ = self.attention  # checks the other parameters
 

@@ -4,8 +4,6 @@ import abc
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jaxtyping import PRNGKeyArray
-
 from ktrans._checks import as_int
 
 
@@ -31,13 +29,13 @@ class NetworkConfig(Configuration, abc.ABC):
     context_length: Any
 
     @abc.abstractmethod
-    def build(self, key: PRNGKeyArray) -> Any:
+    def build(self, key: Any) -> Any:
         """A network with random weights, which maps the tokens (k,) of a string to its outputs."""
 
 
-def check_sizes(configuration: object, *names: str) -> None:
-    """Raise unless the named fields are positive integers, or None where they may be left out."""
-    for name in names:
+def check_sizes(configuration: object, *names: str, optional: tuple[str, ...] = ()) -> None:
+    """Raise unless the named fields are positive integers, or None if they are optional."""
+    for name in (*names, *optional):
         value = getattr(configuration, name)
-        if value is not None:
+        if value is not None or name not in optional:
             as_int(name, value, 1)

@@ -1,14 +1,15 @@
 """Training, validation and test strings over three disjoint alphabets, for several seeds."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ktrans._checks import as_int, shown
+from ktrans._checks import as_distinct, as_int, shown
 from ktrans.tasks import Dataset, TemplateTask
+
+_LARGEST_SEED = 2**32 - 1  # networks start from 32 bits
 
 
 class Strings(NamedTuple):
@@ -59,7 +60,7 @@ class TaskData:
 
 
 def draw_task_data(
-    task: object, *, num_samples: object, seeds: Iterable[int], num_unseen: object = 512
+    task: object, *, num_samples: object, seeds: object, num_unseen: object = 512
 ) -> TaskData:
     """Train, validation and test strings of a task, for each seed.
 
@@ -69,7 +70,7 @@ def draw_task_data(
     Args:
         task: A `TemplateTask`.
         num_samples: n, training strings a seed, at least 1.
-        seeds: Distinct integers of at least 0.
+        seeds: Distinct integers from 0 to 2³² − 1.
         num_unseen: Validation strings a seed, and test strings a seed.
 
     Returns:
@@ -102,11 +103,8 @@ def draw_task_data(
     )
 
 
-def _read_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
-    chosen = tuple(as_int("seeds", seed, 0) for seed in seeds)
-    if not chosen or len(set(chosen)) < len(chosen):
-        raise ValueError(f"`seeds` must be distinct and at least one; got {shown(chosen)}.")
-    return chosen
+def _read_seeds(seeds: object) -> tuple[int, ...]:
+    return tuple(as_distinct("seeds", seeds, 0, _LARGEST_SEED))
 
 
 def _stack(datasets: list[Dataset], shift: int = 0) -> Strings:

@@ -10,7 +10,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
 
 from ktrans._checks import check_kind
 from ktrans._files import check_size
@@ -79,7 +78,7 @@ def num_parameters(config: Any) -> int:
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(network))
 
 
-def draw_gpt2(config: TransformerConfig, key: PRNGKeyArray) -> Transformer:
+def draw_gpt2(config: Any, key: Any) -> Transformer:
     """A transformer with GPT-2's initial weights, N(0, 0.02²).
 
     The weights that write to the residual stream are smaller by √(2 depth).
@@ -91,6 +90,7 @@ def draw_gpt2(config: TransformerConfig, key: PRNGKeyArray) -> Transformer:
     Returns:
         The network.
     """
+    check_kind("config", config, TransformerConfig)
     network = config.build(key)
     leaves, structure = jax.tree.flatten(network)
     keys = jax.random.split(jax.random.fold_in(key, 1), len(leaves))

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ktrans._checks import as_non_negative, check_word
+from ktrans._numerics import check_key
 from ktrans.networks._configuration import NetworkConfig, check_sizes
 from ktrans.networks.layers import Linear, normal
 
@@ -56,8 +57,9 @@ class MLPConfig(NetworkConfig):
         as_non_negative("init_scale", self.init_scale)
         check_word("inputs", self.inputs, INPUTS)
 
-    def build(self, key: PRNGKeyArray) -> "MLP":
+    def build(self, key: Any) -> "MLP":
         """A perceptron with random weights."""
+        check_key(key)
         first, last, *hidden = jax.random.split(key, self.depth + 1)
         return MLP(
             first=self._build_first(first),

@@ -8,7 +8,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from ktrans._checks import as_int
+from ktrans._checks import as_array, as_int, check_kind
+from ktrans.networks.tokens import check_ids
 from ktrans.networks.transformer import Transformer
 
 # Neighbouring windows lie in one document and are not independent; blocks of many nearly are.
@@ -31,7 +32,7 @@ class Perplexity(NamedTuple):
 
 
 def perplexity(
-    network: Transformer,
+    network: Any,
     tokens: Any,
     *,
     stride: object = None,
@@ -70,14 +71,16 @@ def perplexity(
         >>> round(found.value, 3), found.block_losses.shape
         (50.0, (8,))
     """
-    k = len(network.position_embedding)
-    check_length("tokens", tokens, k)
+    check_kind("network", network, Transformer)
+    ids, k = as_array("tokens", tokens), len(network.position_embedding)
+    check_ids("tokens", ids, len(network.token_embedding))
+    check_length("tokens", ids, k)
     step = max(k // 2, 1) if stride is None else as_int("stride", stride, 1)
     if step > k:
         raise ValueError(f"`stride` must be at most the context length {k}; got {step}.")
-    begins = step * _spread((len(tokens) - 1 - k) // step + 1, max_windows)
+    begins = step * _spread((len(ids) - 1 - k) // step + 1, max_windows)
     losses = _window_losses(
-        network, contexts(tokens, begins, k), step, as_int("batch_size", batch_size, 1)
+        network, contexts(ids, begins, k), step, as_int("batch_size", batch_size, 1)
     )
     return _summary(np.asarray(losses, np.float64))
 

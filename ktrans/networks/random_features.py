@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 from numpy.typing import ArrayLike
 
-from ktrans._checks import as_int, as_non_negative, shown
+from ktrans._checks import LARGEST_SEED, as_array, as_int, as_non_negative, check_flag, shown
 from ktrans._numerics import in_float64, to_host
 from ktrans.networks._configuration import check_sizes
 
@@ -72,10 +72,8 @@ class RandomFeatures(eqx.Module):
     seed: Any = eqx.field(kw_only=True, default=0)
 
     def __check_init__(self) -> None:
-        check_sizes(self, "heads", "head_dim", "mlp_width", "embedding_dim")
-        for name in ("heads", "mlp_width"):
-            as_int(name, getattr(self, name), 1)
-        as_int("seed", self.seed, 0)
+        check_sizes(self, "heads", "mlp_width", optional=("head_dim", "embedding_dim"))
+        as_int("seed", self.seed, 0, LARGEST_SEED)
         as_non_negative("beta", self.beta)
         as_non_negative("gamma", self.gamma)
         if not callable(self.activation):
@@ -107,7 +105,10 @@ class RandomFeatures(eqx.Module):
             Float64 of shape (n1, n2), positive semi-definite where the sets are one.
         """
         first = self.features(tokens1)
-        second = first if tokens2 is None else self.features(tokens2)
+        if tokens2 is None:
+            return first @ first.T
+        second = self.features(tokens2)
+        _check_last(np.vstack([np.asarray(tokens)[:1] for tokens in (tokens1, tokens2)]))
         return first @ second.T
 
     @in_float64
@@ -124,6 +125,7 @@ class RandomFeatures(eqx.Module):
         Returns:
             Float64 of shape (n, n).
         """
+        check_flag("infinite_head_dim", infinite_head_dim)
         return to_host(_attention_kernel(_traced(self), _read_strings(tokens), infinite_head_dim))
 
 
@@ -139,21 +141,25 @@ class _Strings(NamedTuple):
 
 
 def _read_strings(tokens: ArrayLike) -> _Strings:
-    strings = np.asarray(tokens)
+    strings = as_array("tokens", tokens)
     if strings.dtype.kind not in "iu":
         raise TypeError(f"`tokens` must be integers; got dtype {strings.dtype}.")
     if strings.ndim != 2 or strings.size == 0:
         raise ValueError(f"`tokens` must have shape (n, k), n and k >= 1; got {strings.shape}.")
-    if (strings[:, -1] != strings[0, -1]).any():
-        raise ValueError(
-            "`tokens` must all end with the same token, the [CLS] whose query reads them; got "
-            f"{len(np.unique(strings[:, -1]))} last tokens."
-        )
+    _check_last(strings)
     names, rows = np.unique(strings, return_inverse=True)
     # A power of two of names, the last one repeated, so that few shapes are compiled.
     spare = (1 << (len(names) - 1).bit_length()) - len(names)
     padded = np.pad(names.astype(np.int64), (0, spare), mode="edge")
     return _Strings(rows.reshape(strings.shape), padded)
+
+
+def _check_last(strings: Int[np.ndarray, "n k"]) -> None:
+    if (strings[:, -1] != strings[0, -1]).any():
+        raise ValueError(
+            "`tokens` must all end with the same token, the [CLS] whose query reads them; got "
+            f"{len(np.unique(strings[:, -1]))} last tokens."
+        )
 
 
 def _traced(network: RandomFeatures) -> RandomFeatures:

@@ -51,7 +51,7 @@ class TextData:
     def __post_init__(self) -> None:
         size = as_int("num_tokens", self.num_tokens, 1)
         for name in Text._fields:
-            _check_ids(name, getattr(self, name), size)
+            check_ids(name, getattr(self, name), size)
 
     def digest(self) -> str:
         """A hash of all ids, by which a checkpoint knows its data."""
@@ -263,7 +263,8 @@ def _byte_level(model: Any) -> Any:
     return tokenizer
 
 
-def _check_ids(name: str, ids: Any, num_tokens: int) -> None:
+def check_ids(name: str, ids: Any, num_tokens: int) -> None:
+    """Raise unless the ids are an array (n,) of integers that embeddings have rows for."""
     if not isinstance(ids, np.ndarray) or ids.ndim != 1 or ids.dtype.kind not in "iu":
         raise TypeError(f"`{name}` must be an array (n,) of integer token ids; got {shown(ids)}.")
     # Embeddings would take the last row for an id that is too large, and say nothing.

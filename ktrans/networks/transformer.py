@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from ktrans._checks import as_non_negative, as_real, check_word
+from ktrans._checks import as_non_negative, as_real, check_flag, check_word
+from ktrans._numerics import check_key
 from ktrans.networks._configuration import NetworkConfig, check_sizes
 from ktrans.networks.layers import LayerNorm, Linear, gelu, normal
 
@@ -127,15 +128,16 @@ class TransformerConfig(NetworkConfig):
     read_out: Any = "scalar"
     identities: Any = "none"
     multiplier: Any = 1.0
-    off_diagonal: bool = False
-    causal: bool = False
+    off_diagonal: Any = False
+    causal: Any = False
     init_scale: Any = 1.0
     embedding_std: Any = 1.0
 
     def __post_init__(self) -> None:
-        check_sizes(
-            self, "num_tokens", "context_length", "depth", "heads", "dim", "head_dim", "mlp_dim"
-        )
+        sizes = ("num_tokens", "context_length", "depth", "heads", "dim")
+        check_sizes(self, *sizes, optional=("head_dim", "mlp_dim"))
+        check_flag("off_diagonal", self.off_diagonal)
+        check_flag("causal", self.causal)
         as_real("multiplier", self.multiplier)
         as_non_negative("init_scale", self.init_scale)
         as_non_negative("embedding_std", self.embedding_std)
@@ -147,8 +149,9 @@ class TransformerConfig(NetworkConfig):
                 f"and {self.heads}."
             )
 
-    def build(self, key: PRNGKeyArray) -> "Transformer":
+    def build(self, key: Any) -> "Transformer":
         """A transformer with random weights."""
+        check_key(key)
         tokens, positions, last, *blocks = jax.random.split(key, 3 + self.depth)
         return Transformer(
             token_embedding=normal(tokens, (self.num_tokens, self.dim), self.embedding_std),

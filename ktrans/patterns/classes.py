@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import ArrayLike
 
+from ktrans._checks import as_array
+
 Tokens = Int[np.ndarray, "n k"]
 Group = tuple[Int[np.ndarray, "_"], Int[np.ndarray, "_ _"]]  # rows of one pattern, their tokens
 
@@ -27,12 +29,7 @@ class PairClasses(NamedTuple):
 
 def as_tokens(tokens: ArrayLike, name: str = "tokens") -> Tokens:
     """The strings as an integer array of shape (n, k), or one sentence about what is wrong."""
-    try:
-        array = np.asarray(tokens)
-    except ValueError:
-        raise ValueError(
-            f"`{name}` must be strings of equal length; got rows of different lengths."
-        ) from None
+    array = as_array(name, tokens)
     if array.dtype.kind not in "iu":
         raise TypeError(
             f"`{name}` must be an integer array of token ids; got dtype {array.dtype}. "

@@ -3,13 +3,14 @@
 import itertools
 import math
 from collections.abc import Mapping
+from typing import Any
+
+from ktrans._checks import as_int
 
 Matching = tuple[tuple[int, int], ...]
 
 
-def partial_matchings(
-    wildcards1: int, wildcards2: int, max_size: int | None = None
-) -> list[Matching]:
+def partial_matchings(wildcards1: Any, wildcards2: Any, max_size: Any = None) -> list[Matching]:
     """All sets of pairs (a, b) that use each wildcard of either side at most once.
 
     There are Σ_j C(w, j) C(w′, j) j! of them: 7 for two wildcards on each side, 34 for three.
@@ -35,7 +36,7 @@ def partial_matchings(
     ]
 
 
-def count_matchings(wildcards1: int, wildcards2: int, max_size: int | None = None) -> int:
+def count_matchings(wildcards1: Any, wildcards2: Any, max_size: Any = None) -> int:
     """Σ_j C(w, j) C(w′, j) j!, the length of `partial_matchings` without making the list.
 
     Example:
@@ -79,6 +80,6 @@ def moebius_transform(values: Mapping[Matching, float]) -> dict[Matching, float]
     }
 
 
-def _largest(wildcards1: int, wildcards2: int, max_size: int | None) -> int:
-    largest = min(wildcards1, wildcards2)
-    return largest if max_size is None else min(largest, max_size)
+def _largest(wildcards1: Any, wildcards2: Any, max_size: Any) -> int:
+    largest = min(as_int("wildcards1", wildcards1, 0), as_int("wildcards2", wildcards2, 0))
+    return largest if max_size is None else min(largest, as_int("max_size", max_size, 0))

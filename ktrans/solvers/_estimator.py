@@ -4,11 +4,12 @@ import numbers
 import sys
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
+import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from ktrans._checks import as_int, check_word
+from ktrans._checks import as_array, as_int, check_word, shown
 from ktrans.gram.base import AbstractSquareGram
 from ktrans.gram.dense import ForeignGram, PrecomputedGram
 from ktrans.gram.operator import GramOperator
@@ -17,6 +18,8 @@ from ktrans.solvers._inputs import check_width, read_matrix, read_strings
 from ktrans.solvers._parameters import Parametrised
 from ktrans.solvers.solution import OnFailure
 from ktrans.tasks import Dataset, TemplateTask
+
+_MOST_ITERATIONS = 2**31 - 1
 
 
 class Training(NamedTuple):
@@ -50,7 +53,7 @@ class Estimator(Parametrised):
 
     def _check_settings(self) -> None:
         settings = self.get_params(deep=False)
-        as_int("max_iterations", settings["max_iterations"], 1)
+        as_int("max_iterations", settings["max_iterations"], 1, _MOST_ITERATIONS)
         check_word("on_failure", settings["on_failure"], get_args(OnFailure))
         if "method" in settings:
             check_word("method", settings["method"], self._methods)
@@ -59,7 +62,7 @@ class Estimator(Parametrised):
         """Σ_x K(z, x) β_x over the distinct training samples x, for strings or matrix rows z."""
         if isinstance(self.gram_, GramOperator):
             return self.gram_.core_cross(self._read_test_strings(data)) @ sums
-        if not _is_array(data):
+        if not _is_array(data) and hasattr(data, "__matmul__"):
             return np.asarray(data @ sums)
         rows = read_matrix(data)
         meaning = f"be the matrix of shape (n1, {len(sums)}) between test and training samples"
@@ -99,9 +102,19 @@ class Regressor(Estimator):
 
     def score(self, tokens: Any, y: ArrayLike) -> float:
         """Coefficient of determination R² of the predictions for labels y, as in scikit-learn."""
-        truth = np.asarray(y, dtype=np.float64)
-        error = np.sum((truth - self.predict(tokens)) ** 2)
+        predicted = self.predict(tokens)
+        truth = _real_labels("y", as_array("y", y))
+        check_truth("y", truth, predicted)
+        error = np.sum((truth - predicted) ** 2)
         return float(1 - error / np.sum((truth - truth.mean(0)) ** 2))
+
+
+def check_truth(name: str, truth: np.ndarray, predicted: np.ndarray) -> None:
+    """Refuse labels to compare with that are not one for each prediction."""
+    if truth.shape != predicted.shape:
+        raise ValueError(
+            f"`{name}` must have the shape {predicted.shape} of the predictions; got {truth.shape}."
+        )
 
 
 def read_training(kernel: Any, data: Any, labels: ArrayLike | None) -> Training:
@@ -114,7 +127,7 @@ def read_training(kernel: Any, data: Any, labels: ArrayLike | None) -> Training:
                 "but the target y is None."
             )
         labels = data.labels
-    array = _finite_labels(np.asarray(labels))
+    array = _finite_labels("labels", as_array("labels", labels))
     gram = _read_gram(kernel, data)
     if array.ndim == 0 or len(array) != gram.shape[0]:
         raise ValueError(
@@ -126,17 +139,15 @@ def read_training(kernel: Any, data: Any, labels: ArrayLike | None) -> Training:
 
 def read_targets(training: Training) -> Float[np.ndarray, "n c"]:
     """Labels of a regression as float64 columns."""
-    labels = _numbers(training.labels)
     if training.task is not None and isinstance(training.task.labels, tuple):
         raise ValueError(
             "`labels` of this task are tokens, not numbers; use KernelLogisticRegression, or pass "
             "`fit(tokens, labels)` with numbers."
         )
-    if labels.dtype.kind not in "fiub":
-        raise TypeError(f"`labels` must be real numbers; got dtype {labels.dtype}.")
+    labels = _real_labels("labels", training.labels)
     if labels.ndim > 2:
         raise ValueError(f"`labels` must have shape (n,) or (n, c); got {labels.shape}.")
-    return labels.astype(np.float64).reshape(len(labels), -1)
+    return labels.reshape(len(labels), -1)
 
 
 def check_fitted(estimator: Estimator, attribute: str) -> None:
@@ -163,31 +174,45 @@ def predict_unseen_with(
     return gram.unseen(training.task.fresh_strings()[0]) @ np.stack(by_group)
 
 
-def _finite_labels(labels: np.ndarray) -> np.ndarray:
+def _finite_labels(name: str, labels: np.ndarray) -> np.ndarray:
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError(
-            f"`labels` must be finite; got {labels[~np.isfinite(labels)][0]}: leave such out."
+            f"`{name}` must be finite; got {labels[~np.isfinite(labels)][0]}: leave such out."
         )
     return labels
 
 
-def _numbers(labels: np.ndarray) -> np.ndarray:
-    """Python numbers in an array of objects, as data frames hold them, as float64."""
-    if labels.dtype.kind == "O" and all(isinstance(each, numbers.Real) for each in labels.flat):
-        return _finite_labels(labels.astype(np.float64))
-    return labels
+def _real_labels(name: str, labels: np.ndarray) -> np.ndarray:
+    """Labels as float64, also Python numbers in an array of objects, as data frames hold them."""
+    is_real = labels.dtype.kind in "fiub" or (
+        labels.dtype.kind == "O" and all(isinstance(each, numbers.Real) for each in labels.flat)
+    )
+    if not is_real:
+        raise TypeError(f"`{name}` must be real numbers; got dtype {labels.dtype}.")
+    return _finite_labels(name, labels.astype(np.float64))
 
 
 def _read_gram(kernel: Any, data: Any) -> AbstractSquareGram:
     if isinstance(kernel, TokenSymmetricKernel):
         if isinstance(data, GramOperator):
-            return data
+            return _of_kernel(data, kernel)
         return GramOperator(kernel, data if isinstance(data, Dataset) else read_strings(data))
     if isinstance(kernel, str) and kernel == "precomputed":
         if isinstance(data, AbstractSquareGram):
             return data
         return PrecomputedGram(read_matrix(data)) if _is_array(data) else ForeignGram(data)
-    raise TypeError(f'`kernel` must be a token-symmetric kernel or "precomputed"; got {kernel!r}.')
+    raise TypeError(
+        f'`kernel` must be a token-symmetric kernel or "precomputed"; got {shown(kernel)}.'
+    )
+
+
+def _of_kernel(gram: GramOperator, kernel: TokenSymmetricKernel) -> GramOperator:
+    if gram.kernel is not kernel and not eqx.tree_equal(gram.kernel, kernel):
+        raise ValueError(
+            f"`dataset` must be an operator of the estimator's `kernel`, {shown(kernel)}; got one "
+            f"of {shown(gram.kernel)}."
+        )
+    return gram
 
 
 def _width(gram: AbstractSquareGram) -> int:

@@ -6,8 +6,8 @@ The sentences hold the phrases that scikit-learn's own checks look for.
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
+from ktrans._checks import as_array
 from ktrans.patterns.classes import as_tokens
 
 
@@ -32,7 +32,16 @@ def read_matrix(matrix: Any) -> np.ndarray:
         ValueError: if the shape is another one, or the entries are complex, infinite or NaN.
     """
     array = _as_table("tokens", matrix)
-    return _finite("tokens", array.astype(np.float64)) if array.dtype.kind == "O" else array
+    if array.dtype.kind != "O":
+        return array
+    try:
+        numbers = array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "`tokens` must hold numbers: each argument must be a string or a real number; got "
+            "other objects."
+        ) from None
+    return _finite("tokens", numbers)
 
 
 def check_width(array: np.ndarray, width: int, owner: str, meaning: str) -> None:
@@ -48,7 +57,7 @@ def check_width(array: np.ndarray, width: int, owner: str, meaning: str) -> None
 def _as_table(name: str, data: Any) -> np.ndarray:
     if hasattr(data, "tocsr"):
         raise TypeError(f"`{name}` must be a dense array; got a sparse one, call .toarray() first.")
-    array = _as_array(name, data)
+    array = as_array(name, data)
     if array.dtype.kind == "c":
         raise ValueError(f"Complex data not supported: `{name}` has dtype {array.dtype}.")
     if array.ndim != 2:
@@ -63,15 +72,6 @@ def _as_table(name: str, data: Any) -> np.ndarray:
     return _finite(name, array)
 
 
-def _as_array(name: str, data: ArrayLike) -> np.ndarray:
-    try:
-        return np.asarray(data)
-    except ValueError:
-        raise ValueError(
-            f"`{name}` must be strings of equal length; got rows of different lengths."
-        ) from None
-
-
 def _finite(name: str, array: np.ndarray) -> np.ndarray:
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"`{name}` must be finite; it holds NaN or inf.")
@@ -80,7 +80,10 @@ def _finite(name: str, array: np.ndarray) -> np.ndarray:
 
 def _integers(array: np.ndarray) -> np.ndarray:
     """Python integers in an array of objects, as data frames hold them."""
-    whole = array.astype(np.int64)
-    if not (whole == array).all():
+    try:
+        whole = array.astype(np.int64)
+    except (TypeError, ValueError, OverflowError):
+        whole = None
+    if whole is None or not (whole == array).all():
         raise TypeError("`tokens` must be an integer array of token ids; got other objects.")
     return whole

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import as_positive, as_real
+from ktrans._checks import as_array, as_int, as_positive, as_real
 from ktrans.solvers._estimator import Regressor
-from ktrans.solvers.spectral import SpectralEstimator
+from ktrans.solvers.spectral import SpectralEstimator, read_range
 
 
 class EarlyStop(NamedTuple):
@@ -123,12 +123,12 @@ class KernelGradientFlow(_TimedEstimator):
         return -np.expm1(-time * values)
 
     def _hardest(self) -> float:
-        if self.max_time == np.inf:
+        if isinstance(self.max_time, float) and self.max_time == np.inf:
             return np.inf
         return as_positive("max_time", self.max_time)
 
     def _read_times(self, times: Any) -> Float[np.ndarray, "t"]:
-        return _read_range("times", times, self._hardest(), "max_time")
+        return read_range("times", times, "max_time", self._hardest())
 
 
 class KernelGradientDescent(_TimedEstimator):
@@ -183,13 +183,13 @@ class KernelGradientDescent(_TimedEstimator):
         return np.where(small & (shrunk > 0), -np.expm1(time * logarithm), exact)
 
     def _hardest(self) -> float:
-        return float(int(as_positive("max_steps", self.max_steps)))
+        return float(as_int("max_steps", self.max_steps, 1))
 
     def _read_times(self, times: Any) -> Float[np.ndarray, "t"]:
-        array = np.asarray(times)
+        array = as_array("times", times)
         if array.dtype.kind not in "iu":
             raise TypeError(f"`times` must be integer numbers of steps; got dtype {array.dtype}.")
-        return _read_range("times", array, self._hardest(), "max_steps")
+        return read_range("times", array, "max_steps", self._hardest())
 
     def _check_fit(self) -> None:
         rate = as_real("learning_rate", self.learning_rate)
@@ -199,14 +199,3 @@ class KernelGradientDescent(_TimedEstimator):
                 f"`learning_rate` must be positive and below 2/λ_max = {2 / largest:.6g}, or "
                 f"descent diverges; got {rate}."
             )
-
-
-def _read_range(name: str, values: Any, largest: float, bound: str) -> Float[np.ndarray, "t"]:
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1:
-        raise ValueError(f"`{name}` must have shape (t,); got {array.shape}.")
-    if np.isnan(array).any() or (array < 0).any() or (array > largest).any():
-        raise ValueError(
-            f"`{name}` must lie between 0 and `{bound}`={largest}; got {array.tolist()}."
-        )
-    return array

@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from ktrans._checks import as_positive
+from ktrans._checks import as_array, as_positive
 from ktrans._numerics import in_float64
 from ktrans.gram.base import LinearMap, apply
 from ktrans.gram.dense import MatrixMap
-from ktrans.solvers._estimator import Estimator, check_fitted, predict_unseen_with
+from ktrans.solvers._estimator import Estimator, check_fitted, check_truth, predict_unseen_with
 from ktrans.solvers.linear_system import sum_copies
 from ktrans.solvers.newton import (
     LogisticProblem,
@@ -133,7 +133,9 @@ class KernelLogisticRegression(Estimator):
 
     def score(self, tokens: Any, y: ArrayLike) -> float:
         """Share of strings whose class, of labels y, is predicted."""
-        return float(np.mean(self.predict(tokens) == np.asarray(y)))
+        predicted, truth = self.predict(tokens), as_array("y", y)
+        check_truth("y", truth, predicted)
+        return float(np.mean(predicted == truth))
 
     def _core(self, num_unknowns: int) -> LinearMap:
         """The Gram matrix of the distinct strings, held as a matrix where elimination is cheap."""

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ktrans._checks import as_array, shown
 from ktrans.gram.operator import GramOperator
 from ktrans.patterns.classes import as_tokens
-from ktrans.solvers._estimator import Estimator, check_fitted
+from ktrans.solvers._estimator import Estimator, check_fitted, check_truth
 from ktrans.solvers.linear_system import Method
 from ktrans.solvers.ridge import KernelRidge
 from ktrans.solvers.solution import OnFailure, Solution
@@ -153,8 +154,7 @@ class NextTokenRidge(Estimator):
         """
         check_fitted(self, "model_")
         strings = as_tokens(tokens.tokens if isinstance(tokens, Dataset) else tokens)
-        columns = np.asarray(candidates)
-        columns = np.broadcast_to(columns, (len(strings), columns.shape[-1]))
+        columns = _read_candidates(candidates, len(strings))
         repeated = np.repeat(strings, columns.shape[1], axis=0)
         pairs = np.column_stack([repeated, columns.reshape(-1)])
         return self.model_.predict(pairs).reshape(columns.shape)
@@ -192,7 +192,9 @@ class NextTokenRidge(Estimator):
 
     def score(self, tokens: Any, labels: Any) -> float:
         """Share of strings whose next token is predicted."""
-        return float(np.mean(self.predict(tokens) == np.asarray(labels)))
+        predicted, truth = self.predict(tokens), as_array("labels", labels)
+        check_truth("labels", truth, predicted)
+        return float(np.mean(predicted == truth))
 
     def _best_seen(self) -> Float[np.ndarray, "r"]:
         """The largest score of a seen substitution token on fresh strings."""
@@ -211,6 +213,19 @@ def unseen_error(
 ) -> float:
     """Σ_z w_z Σ_c (f̂(zc) − 1{c = f*(z)})²."""
     return float(weights[enlarged.template_ids] @ (scores - enlarged.labels) ** 2)
+
+
+def _read_candidates(candidates: Any, count: int) -> Int[np.ndarray, "n c"]:
+    """The candidates of each string, the same for all where there is one row of them."""
+    array = as_array("candidates", candidates)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"`candidates` must be token ids; got {shown(candidates)}.")
+    if array.ndim not in (1, 2) or (array.ndim == 2 and len(array) != count):
+        raise ValueError(
+            f"`candidates` must have shape (c,), or ({count}, c) for {count} strings; got "
+            f"{array.shape}."
+        )
+    return np.broadcast_to(array, (count, array.shape[-1]))
 
 
 def _next_token_task(dataset: Any) -> TemplateTask:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import as_positive, shown
+from ktrans._checks import as_array, as_positive, shown
 from ktrans.solvers.solution import OnFailure
 from ktrans.solvers.spectral import SpectralEstimator
 
@@ -72,7 +72,8 @@ class KernelRidgePath(SpectralEstimator):
         return float(self._read_ridges().min())
 
     def _read_ridges(self) -> Float[np.ndarray, "l"]:
-        if isinstance(self.ridges, str) or np.ndim(self.ridges) != 1 or len(self.ridges) == 0:
+        ridges = as_array("ridges", self.ridges)
+        if ridges.ndim != 1 or len(ridges) == 0:
             raise ValueError(
                 f"`ridges` must be a sequence of one or more numbers; got {shown(self.ridges)}."
             )

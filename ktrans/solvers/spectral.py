@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from ktrans._checks import as_positive
+from ktrans._checks import as_array, as_positive, as_reals, shown
 from ktrans.gram.base import sum_copies
 from ktrans.solvers._estimator import Estimator, check_fitted, predict_unseen_with, read_targets
 from ktrans.solvers.modes import Modes, find_modes
@@ -81,7 +81,7 @@ class SpectralEstimator(Estimator):
                     modes.error(lambda values, t=t: self._fitted_share(t, values))
                     for modes in self._modes
                 )
-                for t in np.asarray(times, dtype=np.float64).tolist()
+                for t in read_range("times", times).tolist()
             ]
         )
 
@@ -124,6 +124,21 @@ class SpectralEstimator(Estimator):
         if self.on_failure == "raise":
             raise ConvergenceError(message)
         warnings.warn(message, ConvergenceWarning, stacklevel=3)
+
+
+def read_range(
+    name: str, values: Any, bound: str = "infinity", largest: float = np.inf
+) -> Float[np.ndarray, "t"]:
+    """One or more real numbers from 0 to the largest, which is called `bound`."""
+    array = as_array(name, values)
+    if array.ndim != 1 or len(array) == 0:
+        raise ValueError(f"`{name}` must have shape (t,), t ≥ 1; got {array.shape}.")
+    array = as_reals(name, array)
+    if np.isnan(array).any() or (array < 0).any() or (array > largest).any():
+        raise ValueError(
+            f"`{name}` must lie between 0 and `{bound}`={largest}; got {shown(array.tolist())}."
+        )
+    return array
 
 
 def _choose(method: str, size: int) -> Literal["dense", "lanczos"]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import as_real, shown
+from ktrans._checks import as_real, check_kind, shown
 from ktrans.tasks.templates import (
     Symbol,
     Template,
@@ -31,6 +31,9 @@ def read_templates(mapping: object) -> tuple[Template, ...]:
 
 def check_templates(templates: tuple[Template, ...]) -> None:
     """Templates of a task are distinct, at least one, and of equal length."""
+    check_kind("templates", templates, tuple)
+    for template in templates:
+        check_kind("templates", template, Template)
     if not templates:
         raise ValueError("`templates` must have at least one template; got none.")
     for template in templates:
@@ -44,8 +47,25 @@ def check_templates(templates: tuple[Template, ...]) -> None:
             raise ValueError(f"`templates` must be distinct; '{template}' occurs twice.")
 
 
+def check_labels(templates: tuple[Template, ...], labels: object) -> None:
+    """Labels of a task are an array of finite numbers or a tuple of symbols, one a template."""
+    check_kind("labels", labels, np.ndarray | tuple)
+    read_labels(templates, list(labels))  # type: ignore[call-overload]
+
+
+def check_weights(templates: tuple[Template, ...], weights: object) -> None:
+    """Weights of a task are an array of positive numbers, one a template."""
+    check_kind("weights", weights, np.ndarray)
+    read_weights(templates, weights)
+
+
 def read_labels(templates: tuple[Template, ...], labels: Sequence[object]) -> Labels:
     """Numbers as an array (regression), symbols as a tuple (next token); never both."""
+    if len(labels) != len(templates):
+        raise ValueError(
+            f"`labels` must have one label for each of the {len(templates)} templates; got "
+            f"{len(labels)}."
+        )
     symbolic = [isinstance(label, str | Wildcard) for label in labels]
     if any(symbolic) and not all(symbolic):
         raise ValueError(
@@ -76,7 +96,9 @@ def read_weights(templates: tuple[Template, ...], weights: object) -> Float[np.n
         return np.full(len(templates), 1.0 / len(templates))
     if isinstance(weights, Mapping):
         weights = _in_order(templates, weights)
-    if not isinstance(weights, Sequence | np.ndarray) or isinstance(weights, str):
+    if isinstance(weights, np.ndarray):
+        weights = weights.tolist()
+    if not isinstance(weights, Sequence) or isinstance(weights, str | bytes):
         raise TypeError(
             f"`weights` must be a mapping from templates or a sequence; got {shown(weights)}."
         )
@@ -110,7 +132,7 @@ def read_substitution_tokens(tokens: object) -> tuple[str, ...] | None:
     """Names of the substitution tokens, distinct regular tokens."""
     if tokens is None:
         return None
-    if isinstance(tokens, str | Mapping) or not isinstance(tokens, Iterable):
+    if isinstance(tokens, str | bytes | Mapping) or not isinstance(tokens, Iterable):
         raise TypeError(f"`substitution_tokens` must be a list of tokens; got {shown(tokens)}.")
     names = list(tokens)
     symbols = Template(names).symbols if names else ()

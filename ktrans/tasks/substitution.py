@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ktrans._checks import as_non_negative, shown
+from ktrans._checks import as_int, as_non_negative, shown
 
 # The trapezoid rule for the integral of `sample_diversity` converges like exp(-15/step).
 LOG_TIME_STEP = 0.1
@@ -44,7 +44,8 @@ class Zipf:
 
     def weights(self, vocab_size: int) -> Float[np.ndarray, "m"]:
         """Weights of `vocab_size` tokens, the heaviest first; they do not sum to one."""
-        return np.arange(1, vocab_size + 1, dtype=np.float64) ** -float(self.exponent)
+        ranks = np.arange(1, as_int("vocab_size", vocab_size, 1) + 1, dtype=np.float64)
+        return ranks ** -float(self.exponent)
 
 
 Substitution = Literal["uniform"] | Zipf | tuple[float, ...]

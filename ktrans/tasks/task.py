@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from ktrans._checks import as_int, as_non_negative, shown
+from ktrans._checks import as_int, as_non_negative, check_kind, shown
 from ktrans.tasks import files
 from ktrans.tasks._arguments import (
     Labels,
+    check_labels,
     check_templates,
+    check_weights,
     read_labels,
     read_substitution_tokens,
     read_templates,
@@ -62,8 +64,20 @@ class Dataset:
     task: "TemplateTask"
 
     def __post_init__(self):
-        for array in (self.tokens, self.labels, self.template_ids, self.substitutions):
-            array.setflags(write=False)
+        check_kind("task", self.task, TemplateTask)
+        for name in ("tokens", "labels", "template_ids", "substitutions"):
+            self._check_rows(name, getattr(self, name))
+
+    def _check_rows(self, name: str, array: np.ndarray) -> None:
+        """Refuse what is no array with a row for each string; make it read-only."""
+        check_kind(name, array, np.ndarray)
+        axes = 2 if name in ("tokens", "substitutions") else 1
+        if array.ndim != axes or len(array) != len(self.tokens):
+            raise ValueError(
+                f"`{name}` must be an array of {axes} axes with a row for each of the "
+                f"{len(self.tokens)} strings; got shape {array.shape}."
+            )
+        array.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -76,11 +90,13 @@ class Dataset:
         """The samples at `indices`: integers, a mask or a slice, in that order."""
         try:
             rows = np.arange(len(self))[indices]  # type: ignore[index]
-        except IndexError:
+        except (IndexError, TypeError, ValueError):
+            rows = None
+        if np.ndim(rows) != 1:  # type: ignore[arg-type]
             raise ValueError(
                 f"`indices` must be integers below {len(self)}, a mask or a slice; got "
                 f"{shown(indices)}."
-            ) from None
+            )
         return Dataset(
             tokens=self.tokens[rows],
             labels=self.labels[rows],
@@ -133,14 +149,18 @@ class TemplateTask:
 
     def __post_init__(self):
         check_templates(self.templates)
+        check_labels(self.templates, self.labels)
+        check_weights(self.templates, self.weights)
         self.weights.setflags(write=False)
         if isinstance(self.labels, np.ndarray):
             self.labels.setflags(write=False)
-        if self.vocab_size > LARGEST_VOCABULARY:
+        if as_int("vocab_size", self.vocab_size, 1) > LARGEST_VOCABULARY:
             raise ValueError(
                 f"`vocab_size` must be at most {LARGEST_VOCABULARY} (ids are 32-bit integers); "
                 f"got {self.vocab_size}."
             )
+        as_non_negative("noise_std", self.noise_std)
+        as_substitution(self.substitution)
         self._check_vocabulary()
         if self.is_symbolic and self.noise_std > 0:
             raise ValueError(
@@ -195,8 +215,7 @@ class TemplateTask:
             >>> bool((data.labels == data.tokens[:, 0]).all())
             True
         """
-        if not isinstance(name, str):
-            raise TypeError(f"`name` must be a string; got {shown(name)}.")
+        check_kind("name", name, str)
         read = read_templates(templates)
         tokens = read_substitution_tokens(substitution_tokens)
         size = len(tokens) if vocab_size is None and tokens else vocab_size

@@ -6,8 +6,9 @@ import unicodedata
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-from ktrans._checks import shown
+from ktrans._checks import check_kind, shown
 
 CLS = "[CLS]"
 MOST_SYMBOLS = 1000
@@ -27,6 +28,12 @@ class Wildcard:
     """
 
     name: str
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not is_wildcard_name(self.name):
+            raise ValueError(
+                f'`name` must be a Greek letter or "?" and more; got {shown(self.name)}.'
+            )
 
     def __str__(self) -> str:
         return self.name
@@ -136,7 +143,7 @@ class Template:
         # is well defined, injective and avoids the regular tokens.
         return regular_agree and _partition(string) == self.partition
 
-    def substitute(self, mapping: Mapping[str, str]) -> tuple[str, ...]:
+    def substitute(self, mapping: Any) -> tuple[str, ...]:
         """The string sub(z, s).
 
         Args:
@@ -155,7 +162,10 @@ class Template:
         self._check_substitution(mapping)
         return tuple(s if isinstance(s, str) else mapping[s.name] for s in self.symbols)
 
-    def _check_substitution(self, mapping: Mapping[str, str]) -> None:
+    def _check_substitution(self, mapping: Any) -> None:
+        check_kind("mapping", mapping, Mapping)
+        for token in mapping.values():
+            check_kind("mapping", token, str)
         if set(mapping) != set(self.wildcards):
             raise ValueError(
                 f"`mapping` must have the wildcards {list(self.wildcards)} of {str(self)!r} as "

@@ -121,7 +121,7 @@ def test_a_loss_that_diverges_is_said():
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"optimizer": "sgd"}, '`optimizer` must be "adam" or "gradient_flow"; got \'sgd\'.'),
+        ({"optimizer": "sgd"}, '`optimizer` must be one of "adam", "gradient_flow"; got \'sgd\'.'),
         ({"learning_rate": 0.0}, "`learning_rate` must be positive; got 0.0."),
         ({"steps": 0}, "`steps` must be at least 1; got 0."),
         ({"records": 3}, "`records` must divide `steps` = 200; got 3."),

@@ -146,7 +146,7 @@ def test_gradients_in_the_variances_match_differences(kind):
 @pytest.mark.parametrize(
     ("changes", "error", "sentence"),
     [
-        ({"kind": "gp"}, ValueError, '`kind` must be "ntk" or "nngp"; got \'gp\''),
+        ({"kind": "gp"}, ValueError, '`kind` must be one of "ntk", "nngp"; got \'gp\''),
         ({"depth": 0}, ValueError, "`depth` must be from 1 to 10000; got 0"),
         ({"depth": 2.0}, TypeError, r"`depth` must be an integer; got 2\.0"),
         ({"activation": "relu"}, TypeError, "`activation` must be an activation such as ReLU"),

@@ -52,5 +52,5 @@ def test_impossible_arguments_are_refused():
         draw_task_data("aba_abb", num_samples=4, seeds=[0])
     with pytest.raises(ValueError, match="`num_samples` must be at least 1; got 0"):
         draw_task_data(task, num_samples=0, seeds=[0])
-    with pytest.raises(ValueError, match="`seeds` must be distinct and at least one"):
+    with pytest.raises(ValueError, match="`seeds` must be one or more distinct integers"):
         draw_task_data(task, num_samples=4, seeds=[1, 1])

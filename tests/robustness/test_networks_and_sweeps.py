@@ -28,6 +28,11 @@ def transformer(**options):
     return networks.TransformerConfig(**base | options)
 
 
+def reader():
+    """A language model over nine tokens."""
+    return transformer(read_out="tied", causal=True).build(jax.random.key(0))
+
+
 def mlp(**options):
     base = {"num_tokens": 9, "context_length": 4, "depth": 1, "width": 8}
     return networks.MLPConfig(**base | options)
@@ -186,7 +191,7 @@ ROWS = [
         lambda: networks.draw_task_data(TASK, num_samples=1, seeds=[]),
         ValueError,
         "`seeds`",
-        "got ()",
+        "got []",
     ),
     refused(
         "data seed negative",
@@ -235,7 +240,7 @@ ROWS = [
     refused(
         "perplexity stride",
         lambda: networks.perplexity(
-            transformer(read_out="tied", causal=True).build(jax.random.key(0)),
+            reader(),
             np.arange(8),
             stride=0,
         ),
@@ -383,6 +388,86 @@ ROWS = [
         lambda: kernel_from_file("/nowhere/kernel.py"),
         FileNotFoundError,
         "'/nowhere/kernel.py'",
+    ),
+    refused("features seed huge", lambda: features(seed=10**30), ValueError, "`seed`"),
+    refused("features no heads", lambda: features(heads=None), TypeError, "`heads`", "None"),
+    refused(
+        "features of two last tokens",
+        lambda: features().kernel([[0, 1]], [[0, 2]]),
+        ValueError,
+        "`tokens`",
+        "2 last tokens",
+    ),
+    refused("transformer no depth", lambda: transformer(depth=None), TypeError, "`depth`", "None"),
+    refused("transformer causal", lambda: transformer(causal="no"), TypeError, "`causal`", "'no'"),
+    refused("transformer key", lambda: transformer().build(0), TypeError, "`key`", "int"),
+    refused("mlp no width", lambda: mlp(width=None), TypeError, "`width`", "None"),
+    refused("training no steps", lambda: training(steps=None), TypeError, "`steps`", "None"),
+    refused("language no steps", lambda: language(steps=None), TypeError, "`steps`", "None"),
+    refused(
+        "data one seed",
+        lambda: networks.draw_task_data(TASK, num_samples=1, seeds=0),
+        TypeError,
+        "`seeds`",
+        "got 0",
+    ),
+    refused(
+        "data seed huge",
+        lambda: networks.draw_task_data(TASK, num_samples=1, seeds=[2**40]),
+        ValueError,
+        "`seeds`",
+        "4294967295",
+    ),
+    refused(
+        "perplexity of halves",
+        lambda: networks.perplexity(reader(), np.full(9, 0.5)),
+        TypeError,
+        "`tokens`",
+        "0.5",
+    ),
+    refused(
+        "perplexity of unknown tokens",
+        lambda: networks.perplexity(reader(), np.arange(90)),
+        ValueError,
+        "`tokens`",
+        "89",
+    ),
+    refused("perplexity network", lambda: networks.perplexity(3, [1]), TypeError, "`network`", "3"),
+    refused("copying tied", lambda: copier(tied="no"), TypeError, "`tied`", "'no'"),
+    refused("copying seed huge", lambda: alignment(seed=10**30), ValueError, "`seed`"),
+    refused(
+        "threshold unknown loss",
+        lambda: copying.threshold([1.0, 2.0], [nan, 0.1]),
+        ValueError,
+        "`relative`",
+        "nan",
+    ),
+    refused(
+        "threshold out of order",
+        lambda: copying.threshold([2.0, 1.0], [0.9, 0.1]),
+        ValueError,
+        "`counts`",
+        "[2.0, 1.0]",
+    ),
+    refused(
+        "schedule optimizers",
+        lambda: schedule(optimizer=np.array(["adam", "lion"])),
+        ValueError,
+        "`optimizer`",
+    ),
+    refused(
+        "gram function ragged",
+        lambda: GramFunction(MLP)([[0, 1], [2]]),
+        ValueError,
+        "`X`",
+        "length",
+    ),
+    refused(
+        "gram function lengths",
+        lambda: GramFunction(MLP)([[0, 1, 2, 3]], [[0]]),
+        ValueError,
+        "`tokens2`",
+        "4 and 1",
     ),
 ]
 

@@ -4,6 +4,14 @@ import numpy as np
 import pytest
 
 import ktrans as kt
+from ktrans.analysis import measure_unseen, spectrum_curves
+from ktrans.analysis.alignment import cumulative_power
+from ktrans.analysis.blocks import ordered_gram
+from ktrans.analysis.collision_geometry import collision_design
+from ktrans.analysis.diversity import with_vocabulary
+from ktrans.analysis.separation import Separation
+from ktrans.analysis.spectral_density import SpectralDensity
+from ktrans.analysis.verification import Plan
 from tests.robustness.one_sentence import check_refusal, refused
 from tests.robustness.small import (
     COSINE,
@@ -22,10 +30,22 @@ X, Y = DATA.tokens, np.asarray(DATA.labels)
 SYMBOLS = SYMBOLIC.sample(8, seed=0)
 NAMING = kt.NextTokenKernel(TRANSFORMER, 1.0)
 nan, inf = float("nan"), float("inf")
+RAGGED = [[0, 1], [2]]
+DENSITY = SpectralDensity(np.ones((2, 1)), np.ones((2, 1)), 1, 1)
+SEPARATION = Separation(("αβα", "αββ"), ((0,), (1,)), None)
 
 
 def ridge(value=0.1, **options):
     return kt.KernelRidge(MLP, value, **options)
+
+
+def flow():
+    return kt.KernelGradientFlow(MLP).fit(DATA)
+
+
+def plan(**options):
+    base = {"num_samples": (8,), "vocab_sizes": (20,), "seeds": (0,), "ridge": 0.1}
+    return Plan(**base | options)
 
 
 ROWS = [
@@ -470,6 +490,165 @@ ROWS = [
         ValueError,
         "`num_samples`",
         "-1",
+    ),
+    refused("product ragged", lambda: gram() @ RAGGED, ValueError, "`vectors`", "length"),
+    refused(
+        "operator values",
+        lambda: kt.GramOperator(MLP, DATA, values=3),
+        TypeError,
+        "`values`",
+        "PairValues",
+    ),
+    refused(
+        "operator of another kernel",
+        lambda: kt.KernelRidge(TRANSFORMER, 0.1).fit(gram(), Y),
+        ValueError,
+        "`dataset`",
+        "MLPKernel",
+    ),
+    refused("method array", lambda: ridge(method=np.zeros(2)).fit(DATA), ValueError, "`method`"),
+    refused("labels ragged", lambda: ridge().fit(X, RAGGED), ValueError, "`labels`", "length"),
+    refused(
+        "tokens of objects",
+        lambda: ridge().fit(np.array([[None, 0]]), [1.0]),
+        TypeError,
+        "`tokens`",
+        "objects",
+    ),
+    refused(
+        "iterations huge",
+        lambda: kt.KernelLogisticRegression(MLP, 0.1, max_iterations=10**30).fit(DATA),
+        ValueError,
+        "`max_iterations`",
+    ),
+    refused(
+        "rows of a number",
+        lambda: kt.KernelRidge("precomputed", 0.1).fit(np.eye(2), [1.0, 2.0]).predict(3),
+        ValueError,
+        "`tokens`",
+        "()",
+    ),
+    refused(
+        "score column", lambda: ridge().fit(DATA).score(X, Y[:, None]), ValueError, "`y`", "(12, 1)"
+    ),
+    refused("score one", lambda: ridge().fit(DATA).score(X, [1.0]), ValueError, "`y`", "(1,)"),
+    refused("score nan", lambda: ridge().fit(DATA).score(X, 0 * Y + nan), ValueError, "`y`", "nan"),
+    refused(
+        "score of classes",
+        lambda: kt.KernelLogisticRegression(MLP, 0.1).fit(DATA).score(X, [1.0]),
+        ValueError,
+        "`y`",
+        "(1,)",
+    ),
+    refused(
+        "path ragged",
+        lambda: kt.KernelRidgePath(MLP, RAGGED).fit(DATA),
+        ValueError,
+        "`ridges`",
+        "length",
+    ),
+    refused("times none", lambda: flow().predict(X, []), ValueError, "`times`", "(0,)"),
+    refused("times words", lambda: flow().predict(X, ["a"]), TypeError, "`times`", "a"),
+    refused("times truths", lambda: flow().predict_unseen([True]), TypeError, "`times`", "True"),
+    refused("times of errors", lambda: flow().error_estimate([nan]), ValueError, "`times`", "nan"),
+    refused(
+        "descent half steps",
+        lambda: kt.KernelGradientDescent(MLP, 0.01, max_steps=1.5).fit(DATA),
+        TypeError,
+        "`max_steps`",
+        "1.5",
+    ),
+    refused(
+        "curve counts ragged",
+        lambda: kt.learning_curve(MLP, TASK, num_samples=RAGGED, ridge=0.1),
+        ValueError,
+        "`num_samples`",
+        "length",
+    ),
+    refused(
+        "map ragged",
+        lambda: kt.attention_map(TASK, betas=RAGGED, gammas=[1.0], activation=COSINE),
+        ValueError,
+        "`betas`",
+        "length",
+    ),
+    refused(
+        "compare counts set",
+        lambda: kt.compare(TASK, {"mlp": MLP}, num_samples={8}, num_seeds=1, ridge=0.1),
+        TypeError,
+        "`num_samples`",
+        "{8}",
+    ),
+    refused("plan count", lambda: plan(num_samples=("8",)), TypeError, "`num_samples`", "'8'"),
+    refused("plan half", lambda: plan(vocab_sizes=(9.5,)), TypeError, "`vocab_sizes`", "9.5"),
+    refused("plan seeds twice", lambda: plan(seeds=(1, 1)), ValueError, "`seeds`", "[1, 1]"),
+    refused(
+        "measure plan",
+        lambda: measure_unseen(TASK, MLP, {"seeds": 1}),
+        TypeError,
+        "`plan`",
+        "seeds",
+    ),
+    refused(
+        "spectra of half a token",
+        lambda: spectrum_curves(
+            MLP, TASK, vocab_sizes=[20.5], num_samples=8, sampled_sizes=[20], seed=0
+        ),
+        TypeError,
+        "`vocab_sizes`",
+        "20.5",
+    ),
+    refused("vocabulary", lambda: with_vocabulary(TASK, 1.5), TypeError, "`vocab_size`", "1.5"),
+    refused("blocks in order", lambda: ordered_gram(MLP, "aba", 8), TypeError, "`task`", "str"),
+    refused(
+        "design of half samples",
+        lambda: collision_design(TASK, 7.5, diversity=2.0, geometry="star"),
+        TypeError,
+        "`n`",
+        "7.5",
+    ),
+    refused("alignment nan", lambda: kt.target_alignment(gram(), Y + nan), ValueError, "`labels`"),
+    refused(
+        "power operator",
+        lambda: cumulative_power(MLP, Y, count=1),
+        TypeError,
+        "`operator`",
+        "MLPKernel",
+    ),
+    refused(
+        "power count",
+        lambda: cumulative_power(gram(), Y, count=1.5),
+        TypeError,
+        "`count`",
+        "1.5",
+    ),
+    refused(
+        "dimension spectrum",
+        lambda: kt.population_effective_dimension(MLP, num_samples=8, ridge=0.1),
+        TypeError,
+        "`spectrum`",
+        "MLPKernel",
+    ),
+    refused(
+        "dimension of fewer than none",
+        lambda: kt.population_effective_dimension(spectrum(), num_samples=-1, ridge=0.1),
+        ValueError,
+        "`num_samples`",
+        "-1",
+    ),
+    refused(
+        "density width", lambda: DENSITY.density([1.0], width=-0.1), ValueError, "`width`", "-0.1"
+    ),
+    refused(
+        "density at zero", lambda: DENSITY.cumulative([0.0], width=0.1), ValueError, "`values`", "0"
+    ),
+    refused("follows nan", lambda: SEPARATION.follows([nan, 1.0]), ValueError, "`labels`", "nan"),
+    refused(
+        "next-token candidates",
+        lambda: kt.NextTokenRidge(NAMING, 0.1).fit(SYMBOLS).scores(SYMBOLS, [0.5]),
+        TypeError,
+        "`candidates`",
+        "0.5",
     ),
 ]
 

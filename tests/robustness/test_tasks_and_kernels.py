@@ -1,12 +1,17 @@
 """Bad input to tasks and kernels: each is refused in one sentence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import ktrans as kt
 from ktrans.kernels.registry import kernel_from_dict, kernel_to_dict, register_kernel
+from ktrans.patterns.matchings import count_matchings, partial_matchings
 from tests.robustness.one_sentence import check_refusal, refused
 from tests.robustness.small import ATTENTION, COSINE, DATA, MANY, MLP, TASK, TRANSFORMER, task_of
+
+RAGGED = [[0, 1], [2]]
 
 
 def mlp(**options):
@@ -425,6 +430,115 @@ ROWS = [
         ValueError,
         "`max_order`",
         "-2",
+    ),
+    refused("wildcard letter", lambda: kt.tasks.Wildcard("x"), ValueError, "`name`", "x"),
+    refused(
+        "substitute number",
+        lambda: kt.Template("α").substitute({"α": 1}),
+        TypeError,
+        "`mapping`",
+        "got 1",
+    ),
+    refused("subset none", lambda: DATA.subset(None), ValueError, "`indices`", "None"),
+    refused("subset one number", lambda: DATA.subset(3), ValueError, "`indices`", "3"),
+    refused(
+        "subset ragged",
+        lambda: DATA.subset([[0, 1], [2]]),
+        ValueError,
+        "`indices`",
+        "[[0, 1], [2]]",
+    ),
+    refused(
+        "data set of other lengths",
+        lambda: replace(DATA, labels=np.zeros(3)),
+        ValueError,
+        "`labels`",
+        "(3,)",
+    ),
+    refused("data set task", lambda: replace(DATA, task=None), TypeError, "`task`", "None"),
+    refused("task by hand vocabulary", lambda: replace(TASK, vocab_size=-1), ValueError, "-1"),
+    refused("task by hand noise", lambda: replace(TASK, noise_std=-1.0), ValueError, "`noise_std`"),
+    refused(
+        "task by hand labels",
+        lambda: replace(TASK, labels=np.zeros(3)),
+        ValueError,
+        "`labels`",
+        "3",
+    ),
+    refused(
+        "task by hand weights",
+        lambda: replace(TASK, weights=np.array([1.0, np.nan])),
+        ValueError,
+        "weight of 'αββ'",
+        "nan",
+    ),
+    refused("weights bytes", lambda: task_of(weights=b"ab"), TypeError, "`weights`", "b'ab'"),
+    refused("zipf of no tokens", lambda: kt.tasks.Zipf(1.0).weights(0), ValueError, "`vocab_size`"),
+    refused("matchings", lambda: partial_matchings(-1, 2), ValueError, "`wildcards1`", "-1"),
+    refused("matchings float", lambda: count_matchings(2, 1.5), TypeError, "`wildcards2`", "1.5"),
+    refused("variance ragged", lambda: mlp(weight_variance=RAGGED), TypeError, "`weight_variance`"),
+    refused("variance huge", lambda: mlp(bias_variance=10**400), ValueError, "`bias_variance`"),
+    refused(
+        "beta of one entry",
+        lambda: kt.AttentionKernel(beta=np.array([1.0]), gamma=0.0),
+        ValueError,
+        "`beta`",
+        "array([1.])",
+    ),
+    refused(
+        "beta several lines",
+        lambda: kt.AttentionKernel(beta=np.zeros((2, 2)), gamma=0.0),
+        ValueError,
+        "`beta`",
+        "array([[0., 0.]",
+    ),
+    refused(
+        "tied beta text",
+        lambda: kt.TiedAttentionKernel("1", 1.0, COSINE, "cls"),
+        ValueError,
+        "`beta`",
+        "'1'",
+    ),
+    refused("dual nan", lambda: COSINE.dual(np.nan, 1.0, 0.0), ValueError, "`a`", "nan"),
+    refused("dual inf", lambda: COSINE.dual(1.0, 1.0, np.inf), ValueError, "`c`", "inf"),
+    refused(
+        "dual error negative",
+        lambda: COSINE.dual_error(1.0, 1.0, 0.5, dc=-1.0),
+        ValueError,
+        "`dc`",
+        "-1.0",
+    ),
+    refused("agreements", lambda: MLP.by_agreement(0), ValueError, "`length`", "0"),
+    refused(
+        "intervals delta",
+        lambda: ATTENTION.confidence_intervals(DATA.tokens, delta="x", num_samples=2),
+        TypeError,
+        "`delta`",
+        "'x'",
+    ),
+    refused(
+        "next-token attention empty",
+        lambda: kt.NextTokenKernel(TRANSFORMER, 1.0, attention=[]),
+        TypeError,
+        "`attention`",
+        "[]",
+    ),
+    refused(
+        "register name", lambda: register_kernel(3, kt.MLPKernel), TypeError, "`name`", "got 3"
+    ),
+    refused(
+        "series number",
+        lambda: kt.attention_series(3, "ab", order=(2, 2)),
+        TypeError,
+        "`x`",
+        "got 3",
+    ),
+    refused(
+        "series unhashable",
+        lambda: kt.attention_series([[0]], [[1]], order=(2, 2)),
+        TypeError,
+        "`x`",
+        "hashable",
     ),
 ]
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 from numpy.typing import ArrayLike
 
-from ktrans._checks import check_word
+from ktrans._checks import check_word, shown
 from ktrans._numerics import is_traced
 from ktrans.kernels.attention.exact import cost, exact_values
 from ktrans.kernels.attention.limits import infinite_beta_values, zero_beta_values
@@ -67,10 +67,12 @@ class AttentionKernel(SampledKernel):
     def __check_init__(self) -> None:
         if not (is_traced(self.beta) or _is_size(self.beta)):
             raise ValueError(
-                f"`beta` must be a non-negative number, or math.inf; got {self.beta!r}."
+                f"`beta` must be a non-negative number, or math.inf; got {shown(self.beta)}."
             )
         if not (is_traced(self.gamma) or (_is_size(self.gamma) and math.isfinite(self.gamma))):
-            raise ValueError(f"`gamma` must be a finite non-negative number; got {self.gamma!r}.")
+            raise ValueError(
+                f"`gamma` must be a finite non-negative number; got {shown(self.gamma)}."
+            )
         check_accuracy(self.rtol, self.method)
 
     def evaluate_pairs(
@@ -102,7 +104,7 @@ class AttentionKernel(SampledKernel):
         tokens1: ArrayLike,
         tokens2: ArrayLike | None = None,
         *,
-        delta: float,
+        delta: Any,
         seed: int = 0,
         num_samples: int = 10_000,
     ) -> Bounded:
@@ -188,7 +190,7 @@ def check_accuracy(rtol: object, method: object) -> None:
     """Raise unless attention kernels can be computed to this accuracy in this way."""
     low, high = _RTOL_RANGE
     if not (_is_size(rtol) and low <= rtol <= high):  # pyright: ignore
-        raise ValueError(f"`rtol` must be between {low:g} and {high:g}; got {rtol!r}.")
+        raise ValueError(f"`rtol` must be between {low:g} and {high:g}; got {shown(rtol)}.")
     check_word("method", method, METHODS)
 
 
@@ -209,7 +211,9 @@ def _counts(x: list[int], y: list[int]) -> list[tuple[int, int]]:
 
 def _is_size(value: object) -> bool:
     """Whether the value is a non-negative number."""
+    if isinstance(value, str | bytes | bool | np.bool_):
+        return False
     try:
-        return not isinstance(value, (str, bool)) and float(value) >= 0  # pyright: ignore
-    except (TypeError, ValueError):
+        return np.ndim(value) == 0 and float(value) >= 0  # pyright: ignore
+    except (TypeError, ValueError, OverflowError):
         return False

@@ -11,15 +11,13 @@ absorbs the factor in its β; here, where queries differ in the factor, nothing 
 a = 0 and read out at a common [CLS] the kernel is `AttentionKernel(beta·√(1 + γ²), gamma)`.
 """
 
-import math
-import numbers
 from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
-from ktrans._checks import check_word
+from ktrans._checks import as_real, check_word, shown
 from ktrans.kernels._activation import Activation
 from ktrans.kernels.activations import Identity
 from ktrans.kernels.attention.kernel import check_accuracy
@@ -144,7 +142,7 @@ class ModifiedTransformerKernel(SampledKernel):
         if not isinstance(self.activation, Activation):
             raise TypeError(
                 "`activation` must be an activation such as ktrans.Cosine(b1=1.0, b2=0.5); got "
-                f"{self.activation!r}."
+                f"{shown(self.activation)}."
             )
 
     def evaluate_pairs(self, tokens1: Tokens, tokens2: Tokens) -> Bounded:
@@ -213,16 +211,22 @@ def _evaluation(kernel: "ModifiedAttentionKernel | ModifiedTransformerKernel") -
 
 def _check(kernel: Any, readouts: tuple[str, ...]) -> None:
     for name in ("beta", "gamma"):
-        if not (_is_finite(getattr(kernel, name)) and getattr(kernel, name) >= 0):
-            raise ValueError(
-                f"`{name}` must be a finite non-negative number; got {getattr(kernel, name)!r}."
-            )
+        check_size(name, getattr(kernel, name))
     if not _is_finite(kernel.a):
-        raise ValueError(f"`a` must be a finite number; got {kernel.a!r}.")
+        raise ValueError(f"`a` must be a finite number; got {shown(kernel.a)}.")
     check_word("readout", kernel.readout, readouts)
     check_accuracy(kernel.rtol, kernel.method)
 
 
+def check_size(name: str, value: Any) -> None:
+    """Raise unless the value is a finite non-negative number."""
+    if not (_is_finite(value) and value >= 0):
+        raise ValueError(f"`{name}` must be a finite non-negative number; got {shown(value)}.")
+
+
 def _is_finite(value: object) -> bool:
-    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return is_real and math.isfinite(value)  # pyright: ignore[reportArgumentType]
+    try:
+        as_real("value", value)
+    except (TypeError, ValueError):
+        return False
+    return True

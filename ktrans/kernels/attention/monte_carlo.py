@@ -9,7 +9,7 @@ calls with different strings share their draws.
 
 import functools
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ import numpy as np
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, UInt32
 
+from ktrans._checks import as_int, as_probability
 from ktrans._numerics import in_float64, to_host
 from ktrans.kernels._activation import Activation
 from ktrans.kernels.base import Estimate
@@ -127,7 +128,7 @@ def empirical_bernstein(
     range: float,
     num_samples: int,
     num_entries: int,
-    delta: float,
+    delta: Any,
 ) -> Float[np.ndarray, "n1 n2"]:
     """Half-widths of confidence intervals that hold for all entries at once.
 
@@ -158,10 +159,8 @@ def empirical_bernstein(
         >>> print(f"{widths[0, 0]:.6f}")
         0.000306
     """
-    if not 0 < delta < 1:
-        raise ValueError(f"`delta` must be between 0 and 1; got {delta}.")
-    if num_samples < 2:
-        raise ValueError(f"`num_samples` must be at least 2; got {num_samples}.")
+    as_probability("delta", delta)
+    as_int("num_samples", num_samples, 2)
     log = np.log(4 * num_entries / delta)
     width = np.sqrt(2 * variance * log / num_samples) + 7 * range * log / (3 * (num_samples - 1))
     return np.broadcast_to(width, np.shape(mean))

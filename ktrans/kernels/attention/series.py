@@ -15,12 +15,16 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ktrans._checks import check_kind, shown
 
 Exponents = tuple[int, ...]
 
 
-def attention_series(x: Sequence[Hashable], y: Sequence[Hashable], *, order: object) -> Fraction:
+def attention_series(x: Any, y: Any, *, order: object) -> Fraction:
     """A derivative of the attention kernel at zero temperature scale and zero positions.
 
     ∂_β^b ∂_γ^g K_attn(x, y) at (β, γ) = (0, 0).
@@ -253,22 +257,29 @@ def _cumulant(exponents: Exponents, k: int) -> int:
     return total
 
 
-def as_pair(x: Sequence[Hashable], y: Sequence[Hashable]) -> tuple[Exponents, Exponents]:
+def as_pair(x: Any, y: Any) -> tuple[Exponents, Exponents]:
     """The strings with their tokens numbered, or one sentence about what is wrong."""
+    for name, some in (("x", x), ("y", y)):
+        check_kind(name, some, Sequence | np.ndarray)
     if len(x) != len(y) or len(x) == 0:
         raise ValueError(
             f"`x` and `y` must be non-empty strings of equal length; got lengths {len(x)} and "
             f"{len(y)}."
         )
     names: dict[Hashable, int] = {}
-    first, second = (tuple(names.setdefault(t, len(names)) for t in some) for some in (x, y))
+    try:
+        first, second = (tuple(names.setdefault(t, len(names)) for t in some) for some in (x, y))
+    except TypeError:
+        raise TypeError(f"`x` and `y` must have hashable tokens; got {shown((x, y))}.") from None
     return first, second
 
 
 def as_order(order: object) -> tuple[int, int]:
     """The pair (b, g), or one sentence about what is wrong."""
     if not isinstance(order, Sequence) or len(order) != 2:
-        raise TypeError(f"`order` must be two whole numbers (β-order, γ-order); got {order!r}.")
+        raise TypeError(
+            f"`order` must be two whole numbers (β-order, γ-order); got {shown(order)}."
+        )
     b, g = _as_whole_numbers("order", order)
     return b, g
 
@@ -276,7 +287,7 @@ def as_order(order: object) -> tuple[int, int]:
 def _as_whole_numbers(name: str, values: Sequence) -> list[int]:
     for value in values:
         if isinstance(value, bool) or not hasattr(value, "__index__"):
-            raise TypeError(f"`{name}` must be made of whole numbers; got {value!r}.")
+            raise TypeError(f"`{name}` must be made of whole numbers; got {shown(value)}.")
         if value < 0:
             raise ValueError(f"`{name}` must be non-negative; got {value}.")
     return [int(value) for value in values]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from ktrans.kernels.attention.modified import ModifiedTransformerKernel
+from ktrans.kernels.attention.modified import ModifiedTransformerKernel, check_size
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 
 Tokens = Int[np.ndarray, "c k"]
@@ -50,8 +50,7 @@ class TiedAttentionKernel(TokenSymmetricKernel):
     readout: Any
 
     def __check_init__(self) -> None:
-        if not self.beta >= 0:
-            raise ValueError(f"`beta` must be a finite non-negative number; got {self.beta!r}.")
+        check_size("beta", self.beta)
         _ = self._modified  # checks the other parameters
 
     @property
