@@ -11,17 +11,20 @@ import ktrans as kt
 from ktrans.analysis import learning_curve, template_matrix
 
 QUIET_IMPORT = """
+import signal, sys
 import jax
 before = dict(jax.config.values)
 import ktrans, ktrans.cli, ktrans.plotting, ktrans.analysis.report
 from jax._src import xla_bridge
 assert not xla_bridge._backends, xla_bridge._backends
 assert dict(jax.config.values) == before
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert not {"panel", "bokeh"} & sys.modules.keys()
 print("quiet")
 """
 
 
-def test_importing_starts_no_backend_and_changes_no_setting():
+def test_importing_starts_no_backend_changes_no_setting_and_needs_no_panel():
     done = subprocess.run(
         [sys.executable, "-c", QUIET_IMPORT], capture_output=True, text=True, check=False
     )

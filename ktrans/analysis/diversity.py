@@ -52,6 +52,6 @@ def vocabulary_for(task: TemplateTask, diversity: float) -> int:
     """
     check_kind("task", task, TemplateTask)
     if as_real("rho", diversity) < 1:
-        raise ValueError(f"`rho` must be finite and at least 1; got {diversity}.")
+        raise ValueError(f"`rho` must be at least 1; got {diversity}.")
     widest = max(template.num_wildcards for template in task.templates)
     return round(diversity * max(widest, 1))

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ktrans._checks import as_int
 from ktrans.analysis.certificate import Certificate
 from ktrans.analysis.diversity import can_change_vocabulary, vocabulary_for
 from ktrans.analysis.report import Report, describe_certificates, describe_plan, investigate
@@ -88,7 +89,7 @@ def read_plan(arguments: argparse.Namespace, task: TemplateTask) -> Plan:
     return Plan(
         num_samples=tuple(arguments.n or (QUICK_N if quick else DEFAULT_N)),
         vocab_sizes=_vocabularies(arguments, task),
-        seeds=tuple(range(count)),
+        seeds=tuple(range(as_int("seeds", count, 1))),
         ridge=arguments.ridge,
     )
 

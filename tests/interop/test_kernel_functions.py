@@ -74,6 +74,7 @@ def test_it_serves_as_any_kernel_does():
     assert certificate.nonsingular is None and not certificate.certified
 
 
+@pytest.mark.slow
 def test_a_convolution_over_positions_is_token_symmetric():
     kernel = adopt(convolutional(neural_tangents.load().stax.GlobalAvgPool()), encoding="positions")
     # Pooling sees a string again that stands one position further.

@@ -129,7 +129,7 @@ def test_results_do_not_depend_on_the_global_precision(kind):
     np.testing.assert_array_equal(got, wanted)
 
 
-@each_kind
+@pytest.mark.parametrize("kind", ["ntk", pytest.param("nngp", marks=pytest.mark.slow)])
 def test_gradients_in_the_variances_match_differences(kind):
     def value(weight, bias):
         return build(kind, 2, ReLU(), weight, bias).by_agreement(3).value

@@ -165,7 +165,7 @@ def test_tokens_must_be_integers(kernel, call):
 
 @every_kernel
 def test_tokens_must_be_rows_of_equal_length(kernel):
-    with pytest.raises(ValueError, match="`tokens1` must be strings of equal length"):
+    with pytest.raises(ValueError, match="`tokens1` must have rows of equal length"):
         kernel([[0, 1], [0]])
     with pytest.raises(ValueError, match=r"`tokens1` must have shape .* got \(3,\)"):
         kernel([0, 1, 0])

@@ -166,13 +166,12 @@ def kill(process):
 
 
 def test_a_sweep_killed_in_mid_run_goes_on_to_the_same_bits(swept, tmp_path):
-    for wanted in (5, 40):
-        process = start(tmp_path, jobs=1, seeds=2)
-        while process.poll() is None and len(results(tmp_path)) < wanted:
-            time.sleep(0.002)
-        kill(process)
-        assert wanted <= len(results(tmp_path)) < 68
-        assert not (tmp_path / "sweep.nc").exists()
+    process = start(tmp_path, jobs=1, seeds=2)
+    while process.poll() is None and len(results(tmp_path)) < 20:
+        time.sleep(0.002)
+    kill(process)
+    assert 20 <= len(results(tmp_path)) < 68
+    assert not (tmp_path / "sweep.nc").exists()
     run_sweep(small_grid(), tmp_path, jobs=1)
     assert contents(tmp_path) == contents(swept[1])
 
