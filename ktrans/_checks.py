@@ -22,7 +22,12 @@ def shown(value: object) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The nearest known names, or all of them, to end a sentence about an unknown one."""
+    """The nearest known names, or all of them, to end a sentence about an unknown one.
+
+    Example:
+        >>> suggest("ridge", ["ridges", "seeds"])
+        "did you mean 'ridges'?"
+    """
     names = list(known)
     near = difflib.get_close_matches(name, names)
     return (

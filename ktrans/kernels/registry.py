@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ktrans._checks import check_kind, shown
+from ktrans._checks import check_kind, shown, suggest
 from ktrans.kernels.activations import GELU, Activation, Cosine, Erf, Identity, ReLU, Sine
 from ktrans.kernels.attention.kernel import AttentionKernel
 from ktrans.kernels.attention.modified import ModifiedAttentionKernel, ModifiedTransformerKernel
@@ -16,7 +16,6 @@ from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.incidence_mlp import IncidenceMLPKernel
 from ktrans.kernels.mlp import MLPKernel
 from ktrans.kernels.transformer import TransformerKernel
-from ktrans.tasks._toml import offer
 
 KERNELS: dict[str, type[TokenSymmetricKernel]] = {
     "attention": AttentionKernel,
@@ -111,7 +110,7 @@ def _build(word: str, classes: Mapping[str, type], table: object) -> Any:
         raise TypeError(f"`{word}` must be a table with a `type`; got {shown(table)}.")
     name, values = record["type"], {key: v for key, v in record.items() if key != "type"}
     if name not in classes:
-        raise ValueError(f"there is no {word} of type {shown(name)}; {offer(name, classes)}")
+        raise ValueError(f"there is no {word} of type {shown(name)}; {suggest(name, classes)}")
     _check_names(f"the {word} '{name}'", classes[name], values)
     return classes[name](**{key: _value(key, entry) for key, entry in values.items()})
 
@@ -126,7 +125,7 @@ def _check_names(what: str, known_class: type, values: Mapping[str, Any]) -> Non
     fields = {each.name: each for each in dataclasses.fields(known_class)}
     for key in values:
         if key not in fields:
-            raise ValueError(f"{what} has no `{key}`; {offer(str(key), fields)}")
+            raise ValueError(f"{what} has no `{key}`; {suggest(str(key), fields)}")
     for name, each in fields.items():
         if each.default is dataclasses.MISSING and name not in values:
             raise ValueError(f"{what} needs a value for `{name}`; add it.")

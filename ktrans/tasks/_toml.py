@@ -1,12 +1,11 @@
 """TOML files read with limits: what is wrong is said with file, key and remedy."""
 
-import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ktrans._checks import shown
+from ktrans._checks import shown, suggest
 
 MAX_BYTES = 2**20
 KINDS = {str: "a string", int: "an integer", float: "a number", list: "a list", dict: "a table"}
@@ -52,7 +51,7 @@ def check_keys(path: Path, where: str, table: Mapping[str, Any], kinds: Mapping[
     """Refuse keys that are not in `kinds`, and values of another kind."""
     for key, value in table.items():
         if key not in kinds:
-            raise ValueError(f"{path}: unknown key {shown(key)} in {where}; {offer(key, kinds)}")
+            raise ValueError(f"{path}: unknown key {shown(key)} in {where}; {suggest(key, kinds)}")
         check_kind(path, f"`{key}` in {where}", value, kinds[key])
 
 
@@ -62,15 +61,3 @@ def check_kind(path: Path, what: str, value: object, kinds: Any) -> None:
         allowed = kinds if isinstance(kinds, tuple) else (kinds,)
         wanted = " or ".join(KINDS[kind] for kind in allowed)
         raise ValueError(f"{path}: {what} must be {wanted}; got {shown(value)}.")
-
-
-def offer(name: str, known: Iterable[str]) -> str:
-    """What there is, and which of it is nearest, to end a sentence about an unknown name.
-
-    Example:
-        >>> offer("ridge", ["ridges", "seeds"])
-        "it may have ridges, seeds; did you mean 'ridges'?"
-    """
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"it may have {', '.join(names)}" + (f"; did you mean {near[0]!r}?" if near else ".")

@@ -54,7 +54,7 @@ def axes(**changed):
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"rest": "[other]\n"}, "unknown key 'other' in the file; it may have sweep, tasks"),
+        ({"rest": "[other]\n"}, "unknown key 'other' in the file; known: sweep, tasks"),
         ({"tasks": ""}, "the key `tasks` is missing; add it"),
         ({"rest": "tasks = []\n", "tasks": ""}, "`tasks` must have at least one entry"),
         ({"rest": "kernels = 3\n", "kernels": ""}, "`kernels` in the file must be a list; got 3"),
