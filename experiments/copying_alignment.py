@@ -3,9 +3,11 @@
 python -m experiments.copying_alignment [--quick] [--out results/copying_alignment]
 """
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
+from experiments._parts import Keep, at_once, kept_in
 from experiments._run import run_experiment
 from ktrans.cli.output import progress_bar
 from ktrans.copying import verify
@@ -43,9 +45,12 @@ class Config:
         return cls((32, 128, 512, 2048, 8192, 16384), num_draws=64, settings=settings)
 
 
-def compute(config: Config) -> dict[str, dict[str, Any]]:
+def compute(config: Config, keep: Keep = at_once) -> dict[str, dict[str, Any]]:
     """The certificate of each setting, by title."""
-    return {title: _certificate(title, config) for title in config.settings}
+    return {
+        title: keep(title, functools.partial(_certificate, title, config))
+        for title in config.settings
+    }
 
 
 def _certificate(title: str, config: Config) -> dict[str, Any]:
@@ -62,9 +67,10 @@ def panels(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def main() -> None:
     """Compute, write the result file and the figure."""
     run_experiment(
-        __doc__, "copying_alignment", Config, compute,
+        __doc__, "copying_alignment", Config,
+        lambda config, folder: compute(config, kept_in(folder, config)),
         lambda found: alignment_figure(panels(found)),
-        record=lambda found: {"certificates": found},
+        record=lambda found: {"certificates": found}, resumes=True,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ the limit β → 0, in which attention is deterministic (that of Hron et al., 20
 is what a alone tells of the equality pattern.
 """
 
+import functools
 import itertools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
 import ktrans as kt
+from experiments._parts import Keep, at_once, kept_in
 from experiments._run import run_experiment
 from ktrans.analysis import bounded_template_matrix
 from ktrans.analysis.diversity import with_vocabulary
@@ -99,18 +101,19 @@ class Config:
         return ModifiedTransformerKernel(beta, self.gamma, a, activation, readout, rtol)
 
 
-def compute(config: Config) -> dict[str, Any]:
+def compute(config: Config, keep: Keep = at_once) -> dict[str, Any]:
     """n*(a), the best a, σ_min against β, learning curves, and what follows in words."""
     against_a = [
-        _against_a(config, readout, beta)
+        keep(["a", readout, beta], functools.partial(_against_a, config, readout, beta))
         for beta, readout in progress_bar("n*(a)")(itertools.product(config.betas, READOUTS))
     ]
     against_beta = [
-        _against_beta(config, readout, a)
+        keep(["beta", readout, a], functools.partial(_against_beta, config, readout, a))
         for a, readout in progress_bar("σ_min(β)")(itertools.product((0.0, 1.0), READOUTS))
     ]
     curves = [
-        _learning_curve(config, curve) for curve in progress_bar("learning curves")(config.curves)
+        keep(["curve", *asdict(curve).values()], functools.partial(_learning_curve, config, curve))
+        for curve in progress_bar("learning curves")(config.curves)
     ]
     found = {"against_a": against_a, "against_beta": against_beta, "curves": curves}
     return found | {"verdict": _verdict(found)}
@@ -320,7 +323,10 @@ def _reason(row: dict[str, Any]) -> str:
 def main() -> None:
     """Compute, write the result file and the figure, print the verdict."""
     name = "modified_attention"
-    results = run_experiment(__doc__, name, Config, compute, modified_attention_figure)
+    results = run_experiment(
+        __doc__, name, Config, lambda config, folder: compute(config, kept_in(folder, config)),
+        modified_attention_figure, resumes=True,
+    )  # fmt: skip
     print("\n".join(results["verdict"]))
 
 

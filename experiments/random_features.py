@@ -13,6 +13,7 @@ pairs of strings between the kernel of a network and what takes its place in the
     all        all three grown in proportion, nothing infinite; the exact kernel
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 import ktrans as kt
+from experiments._parts import Keep, at_once, kept_in
 from experiments._run import run_experiment
 from ktrans.analysis.verification import unseen_error
 from ktrans.cli.output import progress_bar
@@ -92,12 +94,15 @@ class Config:
         )
 
 
-def compute(config: Config) -> dict[str, Any]:
+def compute(config: Config, keep: Keep = at_once) -> dict[str, Any]:
     """Distances with their slopes for each source, and the errors of ridge regression."""
     strings = _strings(config)
     exact = np.asarray(config.kernel(config.beta)(strings))
-    sources = {name: _distances(config, name, strings, exact) for name in SOURCES}
-    return {"sources": sources, "ridge": _ridge_errors(config)}
+    sources = {
+        name: keep(name, functools.partial(_distances, config, name, strings, exact))
+        for name in SOURCES
+    }
+    return {"sources": sources, "ridge": keep("ridge", lambda: _ridge_errors(config))}
 
 
 def _strings(config: Config) -> np.ndarray:
@@ -223,7 +228,11 @@ def _powers(first: int, last: int) -> tuple[int, ...]:
 
 def main() -> None:
     """Compute, write the result file and the figure."""
-    run_experiment(__doc__, "random_features", Config, compute, random_features_figure)
+    run_experiment(
+        __doc__, "random_features", Config,
+        lambda config, folder: compute(config, kept_in(folder, config)),
+        random_features_figure, resumes=True,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -108,6 +108,7 @@ def test_the_risk_in_distribution_is_that_of_ridge_regression():
     np.testing.assert_allclose(curve.risk[0], np.mean(risks), rtol=0.1)
 
 
+@pytest.mark.slow
 def test_gradient_flow_has_the_moments_of_its_approximation():
     task = kt.tasks.load("same_different", vocab_size=60, noise_std=0.5)
     times = [0.03, 1.0]

@@ -34,6 +34,7 @@ def points(result, method):
     return [point for point in result.points if point.method == method]
 
 
+@pytest.mark.slow
 def test_the_exact_engine_is_as_accurate_as_it_is_asked_to_be(result):
     found = points(result, EXACT)
     assert [point.setting for point in found] == [1e-4, 1e-8]
@@ -41,6 +42,7 @@ def test_the_exact_engine_is_as_accurate_as_it_is_asked_to_be(result):
         assert point.error <= (point.setting + REFERENCE_RTOL) * SIZE
 
 
+@pytest.mark.slow
 def test_sampling_is_as_accurate_as_its_draws_allow(result):
     assert all(point.error <= 5 * point.setting for point in points(result, QMC))
     for point in points(result, OURS) + points(result, PLAIN):
@@ -48,11 +50,13 @@ def test_sampling_is_as_accurate_as_its_draws_allow(result):
         assert 0 < point.error <= 3 * DEVIATION / np.sqrt(point.setting)
 
 
+@pytest.mark.slow
 def test_no_number_of_draws_tried_reaches_what_the_exact_engine_does(result):
     exact = points(result, EXACT)[0].error
     assert all(point.error > 10 * exact for point in points(result, OURS) + points(result, PLAIN))
 
 
+@pytest.mark.slow
 def test_the_seconds_of_plain_monte_carlo_grow_with_the_square_of_the_accuracy(result):
     seconds = result.plain_seconds
     assert tuple(seconds) == ACCURACIES
@@ -70,6 +74,7 @@ def test_the_reference_values_are_those_of_the_definition():
         assert abs(value - mean) <= 5 * stderr
 
 
+@pytest.mark.slow
 def test_the_table_and_the_picture_show_every_method(result):
     text = table(result)
     (ax,) = picture(result).axes

@@ -1,10 +1,12 @@
 import numpy as np
+import pytest
 
 from experiments.learning_curves import Config, compute
 from ktrans.cli.output import write_figure
 from ktrans.plotting import learning_curve_figure, paper_style
 
 
+@pytest.mark.slow
 def test_counting_collisions_brings_the_curve_to_the_measurement(tmp_path):
     panels = compute(Config.quick())
     (panel,) = panels.values()
