@@ -64,7 +64,7 @@ MODELS = {
     MLP_SHARED: PERCEPTRON.but(inputs="embedding"),
     MLP_INCIDENCE: PERCEPTRON.but(inputs="incidence"),
 }
-# Not stopped for want of progress: + aI at n = 32 has a first best validation loss near step 100, of
+# Not stopped for want of progress: + aI at n = 32 has a first best validation loss near step 100,
 # 0.16 for seed 0, and then for thousands of steps a worse one, before it comes to 0.0002.
 TRAINING = TrainingConfig(
     learning_rate=1e-3, steps=20_000, batch_size=32, evaluate_every=50, patience=400, target=1e-3
