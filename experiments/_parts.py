@@ -20,6 +20,11 @@ def at_once(_name: Any, work: Callable[[], Any]) -> Any:
     return work()
 
 
+def in_parts(compute: Callable[[Any, Keep], Any]) -> Callable[[Any, Path], Any]:
+    """From configuration and folder, for `run_experiment(…, resumes=True)`."""
+    return lambda config, folder: compute(config, kept_in(folder, config))
+
+
 def kept_in(folder: Path, config: Any) -> Keep:
     """Parts that JSON has words for, in files below the folder.
 

@@ -7,7 +7,7 @@ import functools
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments._parts import Keep, at_once, kept_in
+from experiments._parts import Keep, at_once, in_parts
 from experiments._run import run_experiment
 from ktrans.cli.output import progress_bar
 from ktrans.copying import verify
@@ -67,8 +67,7 @@ def panels(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def main() -> None:
     """Compute, write the result file and the figure."""
     run_experiment(
-        __doc__, "copying_alignment", Config,
-        lambda config, folder: compute(config, kept_in(folder, config)),
+        __doc__, "copying_alignment", Config, in_parts(compute),
         lambda found: alignment_figure(panels(found)),
         record=lambda found: {"certificates": found}, resumes=True,
     )  # fmt: skip

@@ -20,7 +20,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
 import ktrans as kt
-from experiments._parts import Keep, at_once, kept_in
+from experiments._parts import Keep, at_once, in_parts
 from experiments._run import run_experiment
 from ktrans.analysis import bounded_template_matrix
 from ktrans.analysis.diversity import with_vocabulary
@@ -324,8 +324,7 @@ def main() -> None:
     """Compute, write the result file and the figure, print the verdict."""
     name = "modified_attention"
     results = run_experiment(
-        __doc__, name, Config, lambda config, folder: compute(config, kept_in(folder, config)),
-        modified_attention_figure, resumes=True,
+        __doc__, name, Config, in_parts(compute), modified_attention_figure, resumes=True,
     )  # fmt: skip
     print("\n".join(results["verdict"]))
 

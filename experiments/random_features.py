@@ -21,7 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 import ktrans as kt
-from experiments._parts import Keep, at_once, kept_in
+from experiments._parts import Keep, at_once, in_parts
 from experiments._run import run_experiment
 from ktrans.analysis.verification import unseen_error
 from ktrans.cli.output import progress_bar
@@ -229,9 +229,7 @@ def _powers(first: int, last: int) -> tuple[int, ...]:
 def main() -> None:
     """Compute, write the result file and the figure."""
     run_experiment(
-        __doc__, "random_features", Config,
-        lambda config, folder: compute(config, kept_in(folder, config)),
-        random_features_figure, resumes=True,
+        __doc__, "random_features", Config, in_parts(compute), random_features_figure, resumes=True,
     )  # fmt: skip
 
 

@@ -21,6 +21,11 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
+def one_line(text: object) -> str:
+    """The text without line breaks or runs of blanks, to be quoted in a sentence."""
+    return " ".join(str(text).split())
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """The nearest known names, or all of them, to end a sentence about an unknown one.
 

@@ -14,6 +14,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from ktrans._checks import one_line
+
 AGAIN = "delete it to compute it again"
 _SHOWN = 120
 _HEADERS = {
@@ -173,7 +175,7 @@ def _told(error: Exception) -> str:
     """What failed, in one line that may stand in brackets."""
     if isinstance(error, KeyError) and error.args:
         return f"it lacks {error.args[0]!r}"
-    text = " ".join(str(error).split()).rstrip(".")
+    text = one_line(error).rstrip(".")
     return text[:_SHOWN] or type(error).__name__
 
 

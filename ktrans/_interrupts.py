@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 INTERRUPTED = 130
 SENTENCE = "Interrupted; files written before are whole."
@@ -28,11 +29,18 @@ def raise_when_interrupted() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is not _leave:
         yield
         return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with handled_by(signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def handled_by(handler: Any) -> Iterator[None]:
+    """Give Ctrl-C to the handler within the block, in the main thread only."""
+    before = signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, _leave)
+        signal.signal(signal.SIGINT, before)
 
 
 def leave_at_once(status: int) -> int:

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from ktrans._checks import one_line
 from ktrans._interrupts import INTERRUPTED, SENTENCE, leave_at_once, raise_when_interrupted
 from ktrans.cli import compare, copying, explore, reproduce, spectrum, sweep, tasks, verify
 from ktrans.cli.output import drop_output, print_lines
@@ -77,8 +78,7 @@ def _parser() -> Parser:
 
 def _complain(sentence: str, status: int) -> int:
     """One printable line on standard error: input is quoted in it, and may hold anything."""
-    line = " ".join(sentence.split())
-    printable = "".join(c if c.isprintable() else "�" for c in line)
+    printable = "".join(c if c.isprintable() else "�" for c in one_line(sentence))
     _drop_unsaid()
     with contextlib.suppress(OSError):  # there may be nobody who listens
         _clear_progress_bars()

@@ -9,6 +9,8 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
+from ktrans._checks import one_line
+
 _MODULE = "_ktrans_kernel_file_"
 _NEURAL_TANGENTS = (
     "; on current JAX get its parts by `from ktrans.interop import neural_tangents`, `stax, predict"
@@ -81,7 +83,7 @@ def _told(error: BaseException, file: Path) -> str:
     place = "" if line is None else f" at line {line}"
     is_known = isinstance(error, ModuleNotFoundError) and error.name == "tensorflow"
     remedy = _NEURAL_TANGENTS if is_known else ""
-    message = " ".join(str(error).split()) or "no message"
+    message = one_line(error) or "no message"
     return f"{type(error).__name__}{place}: {message}{remedy}"
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
-from ktrans._checks import as_array, as_int, as_real, shown
+from ktrans._checks import as_array, as_int, as_real, one_line, shown
 from ktrans._numerics import in_float64
 from ktrans.kernels._perceptron import KINDS, AbstractPerceptronKernel
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
@@ -77,7 +77,7 @@ class ForeignKernel(TokenSymmetricKernel):
         try:
             result = self.kernel_fn(*inputs, self.get)
         except Exception as error:
-            reason = " ".join(str(error).split())[:_SHOWN]
+            reason = one_line(error)[:_SHOWN]
             raise ValueError(
                 f"`kernel_fn` must take two one-hot arrays, of shape {inputs[0].shape} with "
                 f'encoding "{self.encoding}"; it raised {type(error).__name__}: {reason}'

@@ -25,8 +25,9 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from ktrans._checks import shown
+from ktrans.kernels.attention.attended import attended_weights
+from ktrans.kernels.attention.exact import Attended
 from ktrans.kernels.attention.kernel import AttentionKernel, Row
-from ktrans.kernels.attention.moments import attention_moments
 from ktrans.kernels.attention.multigraph import canonical_form
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.patterns.classes import equality_pattern
@@ -152,38 +153,27 @@ def _copied(tokens1: Tokens, tokens2: Tokens, attention: AttentionKernel) -> Bou
     """E[s(c) s′(c′)] for each row, each class evaluated once and remembered."""
     known = _known_values(attention.beta, attention.gamma, attention.rtol, attention.method)
     pairs = _marked_pairs(tokens1, tokens2)
-    _learn(known, pairs, attention)
-    rows = [known[_key(pair, attention.gamma)] for pair in pairs]
-    value, bound, certified = zip(*rows, strict=True)
+    keys = [_key(pair, attention.gamma) for pair in pairs]
+    missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}
+    weights = attended_weights([_attended_by(pair) for pair in missing.values()], attention)
+    known.update(zip(missing, (Row(*some) for some in weights), strict=True))
+    value, bound, certified = zip(*(known[key] for key in keys), strict=True)
     return Bounded(np.array(value), np.array(bound), all(certified))
 
 
 @functools.lru_cache(maxsize=_REMEMBERED_SETTINGS)
 def _known_values(*setting: Hashable) -> dict[Hashable, Row]:
-    """What is known at these settings, by class; `_learn` fills it."""
+    """What is known at these settings, by class; `_copied` fills it."""
     return {}
 
 
-def _learn(known: dict[Hashable, Row], pairs: list[Marked], attention: AttentionKernel) -> None:
-    """The moments of two strings give the values for all their candidates."""
-    planned, strings = set(known), []
-    for pair in pairs:
-        if _key(pair, attention.gamma) not in planned:
-            strings.append((pair.x, pair.y))
-            planned.update(_key(other, attention.gamma) for other in _all_candidates(pair))
-    for (x, y), moments in zip(strings, attention_moments(strings, attention), strict=True):
-        for marked in _all_candidates(Marked(x, y, 0, 0)):
-            known[_key(marked, attention.gamma)] = _row(marked, moments)
-
-
-def _all_candidates(pair: Marked) -> list[Marked]:
-    return [Marked(pair.x, pair.y, c, d) for c in {*pair.x} for d in {*pair.y}]
-
-
-def _row(pair: Marked, moments: Bounded) -> Row:
+def _attended_by(pair: Marked) -> Attended:
     """Σ E[s_i t_j] over the positions i of c and j of d."""
-    places = np.ix_(np.array(pair.x) == pair.c, np.array(pair.y) == pair.d)
-    return Row(moments.value[places].sum(), moments.bound[places].sum(), moments.certified)
+    places = [
+        frozenset(i for i, token in enumerate(string) if token == candidate)
+        for string, candidate in ((pair.x, pair.c), (pair.y, pair.d))
+    ]
+    return Attended(pair.x, pair.y, *places)
 
 
 def _marked_pairs(tokens1: Tokens, tokens2: Tokens) -> list[Marked]:

@@ -3,6 +3,7 @@
 from collections.abc import Hashable
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 from jaxtyping import Int
 
@@ -39,8 +40,8 @@ class TransformerKernel(SampledKernel):
     beta: Any
     gamma: Any
     activation: Any
-    rtol: Any = 1e-10
-    method: Any = "auto"
+    rtol: Any = eqx.field(default=1e-10, static=True)
+    method: Any = eqx.field(default="auto", static=True)
 
     def __check_init__(self) -> None:
         if not isinstance(self.activation, Activation):

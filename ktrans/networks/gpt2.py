@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ktrans._checks import check_kind
+from ktrans._checks import check_kind, one_line
 from ktrans._files import check_size
 from ktrans.networks._configuration import NetworkConfig
 from ktrans.networks.layers import LayerNorm, Linear, normal
@@ -200,7 +200,7 @@ def _read(path: Path) -> Mapping[str, np.ndarray]:
     try:
         return load_file(path)
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
-        told = " ".join(str(error).split())
+        told = one_line(error)
         raise ValueError(f"{str(path)!r} is no safetensors file: {told}; {_REMEDY}.") from None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt
 from tqdm import tqdm
 
-from ktrans._checks import as_int, shown
+from ktrans._checks import as_int, one_line, shown
 from ktrans._files import check_array, check_size, refuse_damage, write_whole
 from ktrans.networks.text import Text
 
@@ -147,8 +147,8 @@ def _read_tokenizer(read: Callable[..., Any], *files: Path) -> Any:
     try:
         return read(*map(str, files))
     except Exception as error:  # the library raises nothing more special
-        names, told = " with ".join(repr(str(file)) for file in files), " ".join(str(error).split())
-        raise ValueError(f"{names} holds no tokenizer: {told}; {_REMEDY}.") from None
+        names = " with ".join(repr(str(file)) for file in files)
+        raise ValueError(f"{names} holds no tokenizer: {one_line(error)}; {_REMEDY}.") from None
 
 
 def tokenize(

@@ -9,12 +9,13 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import joblib
 import xarray as xr
 
 from ktrans._checks import as_int, check_kind, shown
+from ktrans._interrupts import handled_by
 from ktrans.sweeps.dataset import collect, write_dataset
 from ktrans.sweeps.grid import Grid, read_grid
 from ktrans.sweeps.jobs import Done, Job, fits_of, perform, theory_of
@@ -148,12 +149,25 @@ def _results(jobs: list[Job], store: Store, **options: Any) -> Generator[Done, N
         parallel = joblib.Parallel(return_as="generator_unordered")
     try:
         with _deaf():
-            found = cast(Iterable[Done], parallel(joblib.delayed(perform)(job) for job in absent))
-        yield from found
+            found: Any = parallel(joblib.delayed(perform)(job) for job in absent)
+        with _closed_quietly(found):
+            for done in found:  # `yield from` would let it be closed elsewhere
+                yield done
     except concurrent.futures.BrokenExecutor:
         raise MemoryError(
             "the system ended a worker process, as it does where memory is short; give fewer `jobs`"
         ) from None
+
+
+@contextmanager
+def _closed_quietly(found: Any) -> Iterator[None]:
+    """Without joblib's warning that tasks were cancelled, which is what an interruption is for."""
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found.close()
 
 
 @contextmanager
@@ -162,11 +176,8 @@ def _deaf() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
+    with handled_by(signal.SIG_IGN):
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _prepare_worker() -> None:

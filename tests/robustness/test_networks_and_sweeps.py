@@ -322,17 +322,17 @@ ROWS = [
         "got 3996001",
     ),
     refused(
-        "sweep jobs", lambda: run_sweep(grid(), "/tmp/x_sweep", jobs=0), ValueError, "`jobs`", "0"
+        "sweep jobs", lambda: run_sweep(grid(), "never_made", jobs=0), ValueError, "`jobs`", "0"
     ),
     refused(
         "sweep backend",
-        lambda: run_sweep(grid(), "/tmp/x_sweep", backend="mpi"),
+        lambda: run_sweep(grid(), "never_made", backend="mpi"),
         ValueError,
         "`backend`",
         "mpi",
     ),
     refused(
-        "sweep grid", lambda: run_sweep({"tasks": 1}, "/tmp/x_sweep"), TypeError, "`grid`", "tasks"
+        "sweep grid", lambda: run_sweep({"tasks": 1}, "never_made"), TypeError, "`grid`", "tasks"
     ),
     refused("sweep folder", lambda: run_sweep(grid(), 3), TypeError, "`folder`", "3"),
     refused(

@@ -5,13 +5,15 @@ import math
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import numpy as np
 from jaxtyping import Int
 from numpy.typing import ArrayLike
 
 from ktrans._checks import check_word, shown
 from ktrans._numerics import is_traced
-from ktrans.kernels.attention.exact import cost, exact_values
+from ktrans.kernels.attention.differentiable import traced_values
+from ktrans.kernels.attention.exact import MAX_COST, class_cost, exact_values
 from ktrans.kernels.attention.limits import infinite_beta_values, zero_beta_values
 from ktrans.kernels.attention.monte_carlo import empirical_bernstein, estimate_attention
 from ktrans.kernels.attention.multigraph import PairGraph, pair_graph, pair_strings
@@ -20,7 +22,6 @@ from ktrans.kernels.base import STANDARD_ERRORS, Bounded, Estimate, SampledKerne
 
 METHODS = ("auto", "exact", "quasi-monte-carlo")
 
-_MAX_COST = 3e11  # multiplications for one class, about a minute on two cores
 _RTOL_RANGE = (1e-12, 1e-3)
 _REMEMBERED_SETTINGS = 64
 
@@ -61,8 +62,8 @@ class AttentionKernel(SampledKernel):
 
     beta: Any
     gamma: Any
-    rtol: Any = 1e-10
-    method: Any = "auto"
+    rtol: Any = eqx.field(default=1e-10, static=True)
+    method: Any = eqx.field(default="auto", static=True)
 
     def __check_init__(self) -> None:
         if not (is_traced(self.beta) or _is_size(self.beta)):
@@ -149,7 +150,8 @@ class AttentionKernel(SampledKernel):
 
     def _evaluate(self, graphs: list[PairGraph]) -> Bounded:
         if is_traced(self.beta, self.gamma):
-            return exact_values(graphs, self.beta, self.gamma, self.rtol)
+            values = traced_values(graphs, self.beta, self.gamma, self.rtol)
+            return Bounded(values, np.full(values.shape, np.nan), False)
         known = _known_values(float(self.beta), float(self.gamma), self.rtol, self.method)
         missing = [graph for graph in graphs if graph not in known]
         if missing:
@@ -183,7 +185,7 @@ class AttentionKernel(SampledKernel):
     def _is_exact(self, graph: PairGraph) -> bool:
         if self.method != "auto":
             return self.method == "exact"
-        return cost([graph], float(self.beta), float(self.gamma), self.rtol) <= _MAX_COST
+        return class_cost(graph, float(self.beta), float(self.gamma), self.rtol) <= MAX_COST
 
 
 def check_accuracy(rtol: object, method: object) -> None:

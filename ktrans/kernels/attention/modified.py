@@ -14,6 +14,7 @@ a = 0 and read out at a common [CLS] the kernel is `AttentionKernel(beta·√(1 
 from collections.abc import Hashable, Iterable
 from typing import Any
 
+import equinox as eqx
 import numpy as np
 from jaxtyping import Int
 
@@ -67,9 +68,9 @@ class ModifiedAttentionKernel(SampledKernel):
     beta: Any
     gamma: Any
     a: Any
-    readout: Any
-    rtol: Any = 1e-8
-    method: Any = "auto"
+    readout: Any = eqx.field(static=True)
+    rtol: Any = eqx.field(default=1e-8, static=True)
+    method: Any = eqx.field(default="auto", static=True)
 
     def __check_init__(self) -> None:
         _check(self, ATTENTION_READOUTS)
@@ -133,9 +134,9 @@ class ModifiedTransformerKernel(SampledKernel):
     gamma: Any
     a: Any
     activation: Any
-    readout: Any
-    rtol: Any = 1e-8
-    method: Any = "auto"
+    readout: Any = eqx.field(static=True)
+    rtol: Any = eqx.field(default=1e-8, static=True)
+    method: Any = eqx.field(default="auto", static=True)
 
     def __check_init__(self) -> None:
         _check(self, READOUTS)

@@ -75,6 +75,13 @@ def query_key(pair: QueryPair, setting: Setting) -> Hashable:
     return correlation(pair, setting.gamma), _canonical(x, y, *marks)
 
 
+def is_symmetric_pair(pair: QueryPair, setting: Setting) -> bool:
+    """Whether the two strings can be swapped, with their queries."""
+    marks = (pair.query1, pair.query2) if setting.a else (-1, -1)
+    forward = canonical_form(_drawing(pair.x, pair.y, *marks))
+    return forward == canonical_form(_drawing(pair.y, pair.x, *marks[::-1]))
+
+
 @functools.lru_cache(maxsize=1 << 16)
 def _canonical(x: tuple[int, ...], y: tuple[int, ...], query1: int, query2: int) -> Edges:
     forward, backward = _drawing(x, y, query1, query2), _drawing(y, x, query2, query1)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from ktrans.kernels.attention.exact import MAX_COST, query_cost, query_values
 from ktrans.kernels.attention.kernel import Row
-from ktrans.kernels.attention.modified_exact import cost, exact_values
 from ktrans.kernels.attention.modified_pairs import (
     QueryPair,
     Setting,
@@ -18,7 +18,6 @@ from ktrans.kernels.attention.modified_pairs import (
 from ktrans.kernels.attention.modified_sampling import quasi_monte_carlo_values
 from ktrans.kernels.base import STANDARD_ERRORS, Bounded
 
-_MAX_COST = 2e10  # multiplications for one pair of queries, about a minute on two cores
 _REMEMBERED_SETTINGS = 256
 _ROUNDING = 1e-15
 
@@ -55,7 +54,7 @@ class Evaluation(NamedTuple):
         if self.setting.beta == 0:
             return Row(deterministic_value(pair, self.setting), _ROUNDING * scale, True)
         if self._is_exact(pair):
-            exact = exact_values([pair], self.setting, self.rtol)
+            exact = query_values(pair, self.setting, self.rtol)
             return Row(float(exact.value[0]), float(exact.bound[0]), True)
         precision = self.rtol * scale / STANDARD_ERRORS
         some = quasi_monte_carlo_values([pair], self.setting, precision)
@@ -64,7 +63,7 @@ class Evaluation(NamedTuple):
     def _is_exact(self, pair: QueryPair) -> bool:
         if self.method != "auto":
             return self.method == "exact"
-        return cost(pair, self.setting, self.rtol) <= _MAX_COST
+        return query_cost(pair, self.setting, self.rtol) <= MAX_COST
 
 
 def query_pairs(readout: str, tokens1: Tokens, tokens2: Tokens) -> list[list[QueryPair]]:

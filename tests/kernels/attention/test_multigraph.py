@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ktrans.kernels.attention.multigraph import pair_graph
-from ktrans.kernels.attention.sum_product import elimination_order
+from ktrans.kernels.attention.elimination import elimination_order
 from tests import reference
 
 
