@@ -14,6 +14,7 @@ common; and what does not lead to a PAIR is never computed.
 """
 
 import functools
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -93,23 +94,25 @@ class Planner:
     def _start(self, model: Model) -> tuple[list[Factor], list[int]]:
         """The factors of the positions and variables, and the order of elimination.
 
-        A variable of one position only is summed in that position's table.
+        A variable of one bundle of equal positions only is summed in that bundle's table.
         """
         kinds = _kinds(model)
-        inner = [variable for variable, kind in kinds.items() if kind != LEAF]
-        factors = [self._position(position, kinds) for position in model.positions]
+        factors = [self._bundle(*some, kinds) for some in Counter(model.positions).items()]
         copied = {variable for pair in model.copies for variable in pair}
         for pair in model.copies:
             some = tuple(kinds[variable] for variable in pair)
             factors.append(Factor(pair, {PLAIN: self._step("copies", (), (), some)}))
-        for variable in inner:
-            if variable not in copied:
-                weight = self._step("weight", (), (), (kinds[variable],))
+        for variable, kind in kinds.items():
+            if kind != LEAF and variable not in copied:
+                weight = self._step("weight", (), (), (kind,))
                 factors.append(Factor((variable,), {PLAIN: weight}))
-        links = [some.variables for some in factors]
-        return factors, elimination_order(links)[0]
+        return factors, elimination_order([some.variables for some in factors])[0]
 
-    def _position(self, position: Position, kinds: dict[int, int]) -> Factor:
+    def _bundle(self, position: Position, count: int, kinds: dict[int, int]) -> Factor:
+        """The product of some equal positions, P, S, T and D their tables without a mark, with a
+        source, a target and both: P^m, m S P^{m−1}, m T P^{m−1}, m D P^{m−1} and, where a source
+        meets a target of another position, m(m − 1) S T P^{m−2}.
+        """
         one, other, meets = position
         ends = tuple((kinds[end.variable], end.mean) for end in (one, other))
         is_loop = one.variable == other.variable
@@ -117,16 +120,19 @@ class Planner:
         variables = tuple(variable for variable in held if kinds[variable] != LEAF)
         axes = tuple(kinds[variable] for variable in variables)
 
-        def table(marks: str, weight: tuple[int, int] = (1, 0)) -> int:
-            return self._step("table", (), (marks, ends, is_loop, weight), axes)
+        def table(marks: str, factor: tuple[int, int]) -> int:
+            return self._step("table", (), (marks, count, ends, is_loop, factor), axes)
 
-        tables: dict[Mark, int] = {PLAIN: table("FF")}
+        tables: dict[Mark, int] = {PLAIN: table("P", (1, 0))}
         if one.label is not None:
-            tables["source", one.label] = table("fF")
+            tables["source", one.label] = table("S", (count, 0))
         if other.label is not None:
-            tables["target", other.label] = table("Ff")
-        if any(meets):
-            tables[PAIR] = table("ff", meets)
+            tables["target", other.label] = table("T", (count, 0))
+        pairs = [table("D", (count * meets[0], count * meets[1]))] if any(meets) else []
+        if count > 1 and one.label == other.label is not None:
+            pairs.append(table("ST", (count * (count - 1), 0)))
+        if pairs:
+            tables[PAIR] = self._sum(pairs, axes)
         return Factor(variables, tables)
 
     def _eliminated(self, factors: list[Factor], variable: int) -> Factor:
@@ -174,7 +180,9 @@ class Planner:
             for mark2, table2 in second.tables.items():
                 mark = _joined(mark1, mark2)
                 if mark is not None:
-                    step = self._step(operation, (table1, table2), detail, kept)
+                    sides = [(table1, detail[0]), (table2, detail[1])]
+                    inputs, places = zip(*(sorted(sides) if over is None else sides), strict=True)
+                    step = self._step(operation, inputs, places, kept)
                     terms.setdefault(mark, []).append(step)
         return Factor(variables, {mark: self._sum(some, kept) for mark, some in terms.items()})
 
@@ -252,12 +260,10 @@ def _ancestors(edges: Edges, token: int) -> set[int]:
 
 
 def _degrees(model: Model) -> dict[int, int]:
-    """The number of sides of positions, and of copies, that hold each variable."""
-    degree: dict[int, int] = {}
-    for edge in model.edges:
-        for variable in edge:
-            degree[variable] = degree.get(variable, 0) + 1
-    return degree
+    """The number of sides of bundles, and of copies, that hold each variable."""
+    bundles = dict.fromkeys(model.positions)
+    sides = [end.variable for position in bundles for end in position[:2]]
+    return Counter([*sides, *(variable for pair in model.copies for variable in pair)])
 
 
 def elimination_order(links: Iterable[Sequence[int]]) -> tuple[list[int], int]:

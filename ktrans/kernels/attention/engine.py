@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.lib.stride_tricks import as_strided
 
-from ktrans.kernels.attention.elimination import Model, Planner, Step
+from ktrans.kernels.attention.elimination import Model, Planner, Step, elimination_order
 from ktrans.kernels.attention.grids import LEAF, Axis, Rule
 
 _CHUNK_ENTRIES = 1 << 18  # of the largest table: what stays in the cache
@@ -63,9 +63,10 @@ def model_values(
     kept = rule.kept.astype(float)
     pairs = {False: kept, True: 2 * np.triu(kept) - np.diag(np.diag(kept))}
     values = np.zeros(len(models), dtype=np.result_type(parameters.beta, parameters.gamma, *parameters.means, float))
-    for which, weight in pairs.items():
-        places = [i for i, some in enumerate(symmetric) if some == which]
-        values[places] = _sums([models[i] for i in places], weight, tables)
+    groups = [(some, _width(model)) for some, model in zip(symmetric, models, strict=True)]
+    for group in dict.fromkeys(groups):
+        places = [i for i, some in enumerate(groups) if some == group]
+        values[places] = _sums([models[i] for i in places], pairs[group[0]], tables)
     return values * rule.tau_step**2
 
 
@@ -80,6 +81,11 @@ def _sums(models: Sequence[Model], weight: np.ndarray, tables: "_Tables") -> Any
         parts = list((pool.map if len(blocks) > 1 else map)(run, blocks))
     total = {name: _sum_up([part[name] for part in parts]) for name in program.outputs}
     return [0.0 if name is None else total[name] for name in outputs]
+
+
+def _width(model: Model) -> int:
+    """What one step joins at most: models of one width have chunks of one size."""
+    return max(3, elimination_order(model.edges)[1])
 
 
 def multiplications(model: Model, rule: Rule) -> float:
@@ -196,36 +202,55 @@ class _Tables:
     def on(self, block: _Block) -> "_View":
         return _View(self, block)
 
-    def joint(self, marks: str, ends: tuple) -> np.ndarray:
-        """The table of a position, an axis for each string: rows, or τ where a token is summed."""
-        key = ("joint", marks, tuple((kind == LEAF, mean) for kind, mean in ends))
+    def joint(self, marks: str, count: int, ends: tuple) -> np.ndarray:
+        """The table of a bundle, an axis for each string: rows, or τ where a token is summed."""
+        leaves = tuple(kind == LEAF for kind, _ in ends)
+        means = tuple(mean for _, mean in ends)
+        if count == 1:
+            return self._single(marks, leaves, means)
+        key = (marks, count, leaves, means)
         if key not in self._known:
-            one, other = (self._side(*some) for some in zip(marks, ends, strict=True))
+            self._known[key] = self._power(marks, count, means)
+            for axis in np.flatnonzero(leaves):
+                self._known[key] = self._summed(self._known[key], int(axis))
+        return self._known[key]
+
+    def _power(self, marks: str, count: int, means: tuple[int, int]) -> np.ndarray:
+        """P^{m − 1} times another table, or P^{m − 2} times two."""
+        plain, others = self._single("P", (False, False), means), list(marks)
+        tables = [self._single(mark, (False, False), means) for mark in others]
+        return math.prod(tables[1:], start=plain ** (count - len(others)) * tables[0])
+
+    def _single(self, mark: str, leaves: tuple[bool, bool], means: tuple[int, int]) -> np.ndarray:
+        """P, S, T or D: E_p of F or f of x times F or f of y."""
+        key = (mark, leaves, means)
+        if key not in self._known:
+            races = {"P": "FF", "S": "fF", "T": "Ff", "D": "ff"}[mark]
+            one, other = map(self._side, races, leaves, means)
             weight = self._position
             weighted = one * weight if weight.ndim == 1 else one @ weight
             self._known[key] = weighted @ other.T
         return self._known[key]
 
-    def _side(self, mark: str, end: tuple[int, int]) -> np.ndarray:
+    def _side(self, race: str, is_leaf: bool, mean: int) -> np.ndarray:
         """F or f of one string at all nodes of p, shape (rows or taus, nodes)."""
-        kind, mean = end
-        key = ("side", mark, kind == LEAF, mean)
+        key = (race, is_leaf, mean)
         if key not in self._known:
-            race = self._race(mean)["Ff".index(mark)]
-            self._known[key] = self._summed(race, self.rule.axes[LEAF], self.weights[LEAF]) if kind == LEAF else race
+            table = self._race(mean)["Ff".index(race)]
+            self._known[key] = self._summed(table, 0) if is_leaf else table
         return self._known[key]
 
-    def _summed(self, race: np.ndarray, axis: Axis, weight: np.ndarray) -> np.ndarray:
-        """The expectation over a token that no other position holds."""
-        count, nodes = len(self.rule.tau), race.shape[1]
-        step = race.strides
+    def _summed(self, table: np.ndarray, axis: int) -> np.ndarray:
+        """The expectation over a token that nothing else holds, which is on one axis of rows."""
+        moved = np.moveaxis(table, axis, 0)
+        leaf, step = self.rule.axes[LEAF], moved.strides
         view = as_strided(
-            race[axis.offset :],
-            (count, axis.size, nodes),
-            (self.rule.per_tau * step[0], axis.per_value * step[0], step[1]),
+            moved[leaf.offset :],
+            (len(self.rule.tau), leaf.size, moved.shape[1]),
+            (self.rule.per_tau * step[0], leaf.per_value * step[0], step[1]),
             writeable=False,
         )
-        return np.einsum("iap,a->ip", view, weight)
+        return np.moveaxis(np.einsum("iac,a->ic", view, self.weights[LEAF]), 0, axis)
 
     def _race(self, mean: int) -> tuple[np.ndarray, np.ndarray]:
         key = ("race", mean)
@@ -251,8 +276,8 @@ class _View:
 
     def table(self, step: Step, _: list[np.ndarray]) -> np.ndarray:
         """A position's table where this block sees it: a window of the whole, copied."""
-        marks, ends, is_loop, weight = step.detail  # type: ignore[misc]
-        joint = self._tables.joint(marks, ends)
+        marks, count, ends, is_loop, weight = step.detail  # type: ignore[misc]
+        joint = self._tables.joint(marks, count, ends)
         spans = [self._span(*some) for some in zip(ends, self._block[:2], strict=True)]
         steps = joint.strides
         taus = [(span.count, span.per_tau * step) for span, step in zip(spans, steps, strict=True)]

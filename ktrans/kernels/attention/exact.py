@@ -111,7 +111,7 @@ def partial_derivatives(
     On fixed nodes the sums are analytic in β and γ, so that Im K(β + iη)/η is the derivative to
     rounding for tiny η.
     """
-    steps = [[1j * _COMPLEX_STEP, 0], [0, 1j * _COMPLEX_STEP]]
+    steps = [[1j * _COMPLEX_STEP, 0j], [0j, 1j * _COMPLEX_STEP]]
     moved = [class_sums(graphs, (beta, gamma), some, rtol) for some in steps]
     return np.array(moved).imag / _COMPLEX_STEP
 
