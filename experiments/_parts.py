@@ -5,9 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from experiments._run import digest
 from ktrans._files import read_json, refuse_damage
-from ktrans.analysis.report import versions
+from ktrans._provenance import digest, versions
 from ktrans.cli.output import prepare_folder, write_json
 
 MAX_BYTES = 2**24  # of a part

@@ -17,8 +17,8 @@ import jax
 import numpy as np
 
 import ktrans as kt
-from experiments._run import device, digest
 from ktrans._files import check_numbers, read_json, refuse_damage
+from ktrans._provenance import device, digest
 from ktrans.cli.output import progress_bar, write_json
 from ktrans.copying import threshold
 from ktrans.networks import (

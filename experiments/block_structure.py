@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 import ktrans as kt
 from experiments._run import run_experiment
 from ktrans._numerics import as_plain
-from ktrans.analysis.blocks import BlockStructure, OrderedGram, block_structure, ordered_gram
-from ktrans.analysis.collision_geometry import GeometryMargins, geometry_margins
-from ktrans.analysis.diversity import vocabulary_for, with_vocabulary
 from ktrans.cli.output import progress_bar
-from ktrans.gram.coefficients import PairValues
+from ktrans.kernels.coefficients import PairValues
+from ktrans.measure.blocks import BlockStructure, OrderedGram, block_structure, ordered_gram
+from ktrans.measure.collisions.geometry import GeometryMargins, geometry_margins
 from ktrans.plotting.blocks import block_structure_figure
+from ktrans.tasks.diversity import vocabulary_for, with_vocabulary
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments._run import device, read_arguments, write_picture
+from experiments._run import read_arguments, write_picture
 from ktrans._files import check_numbers, read_json, refuse_damage
-from ktrans.analysis.report import versions
+from ktrans._provenance import device, versions
 from ktrans.cli.output import prepare_folder, progress_bar, write_json
 from ktrans.copying import CopyingNetwork, Schedule, threshold, train
 from ktrans.plotting.copying import threshold_figure

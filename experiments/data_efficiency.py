@@ -29,8 +29,8 @@ from experiments._training import (
     train_grid,
     unseen_losses,
 )
-from ktrans.analysis.verification import fit_ridge, unseen_error
 from ktrans.cli.output import progress_bar
+from ktrans.measure.unseen import fit_ridge, unseen_error
 from ktrans.networks import TrainingConfig
 from ktrans.plotting.data_efficiency import data_efficiency_figure
 

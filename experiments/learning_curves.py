@@ -14,12 +14,12 @@ import numpy as np
 
 import ktrans as kt
 from experiments._run import run_experiment
-from ktrans.analysis import in_distribution_curve
-from ktrans.analysis.cavity import cavity_learning_curve
-from ktrans.analysis.diversity import with_vocabulary
-from ktrans.analysis.verification import fit_ridge, unseen_error
 from ktrans.cli.output import progress_bar
+from ktrans.measure.unseen import fit_ridge, unseen_error
 from ktrans.plotting import learning_curve_figure
+from ktrans.tasks.diversity import with_vocabulary
+from ktrans.theory import in_distribution_curve
+from ktrans.theory.curves.cavity import cavity_learning_curve
 
 _GRID_POINTS = 25
 _TEST_STRINGS = 2000

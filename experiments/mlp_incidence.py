@@ -18,12 +18,12 @@ import numpy as np
 import ktrans as kt
 from experiments._run import run_experiment
 from ktrans._numerics import as_plain
-from ktrans.analysis.certificate import chance_error
-from ktrans.analysis.diversity import with_vocabulary
-from ktrans.analysis.verification import fit_ridge, unseen_error
 from ktrans.cli.output import progress_bar
 from ktrans.kernels.incidence_mlp import IncidenceMLPKernel
+from ktrans.measure.unseen import fit_ridge, unseen_error
 from ktrans.plotting.mlp_incidence import mlp_incidence_figure
+from ktrans.tasks.diversity import with_vocabulary
+from ktrans.theory.certificate import chance_error
 
 _GRID_POINTS = 20
 _QUARTER = 0.25

@@ -22,15 +22,15 @@ from scipy.special import softmax
 import ktrans as kt
 from experiments._parts import Keep, at_once, kept_in
 from experiments._run import run_experiment
-from ktrans.analysis import bounded_template_matrix
-from ktrans.analysis.diversity import with_vocabulary
-from ktrans.analysis.learning_curve import self_kernel
-from ktrans.analysis.verification import fit_ridge, unseen_error
 from ktrans.cli.output import progress_bar
 from ktrans.kernels.attention.modified import READ, READOUTS, ModifiedTransformerKernel
 from ktrans.kernels.attention.modified_pairs import Setting, logit_means
 from ktrans.kernels.attention.modified_values import query_pairs
+from ktrans.measure.unseen import fit_ridge, unseen_error
 from ktrans.plotting.modified_attention import modified_attention_figure
+from ktrans.tasks.diversity import with_vocabulary
+from ktrans.theory import bounded_template_matrix
+from ktrans.theory.curves.plain import self_kernel
 
 _GRID_POINTS = 25
 _TOLERANCE_A = 0.02  # of the best a: n* is flat there

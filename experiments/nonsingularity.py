@@ -18,8 +18,8 @@ import numpy as np
 
 import ktrans as kt
 from experiments._run import run_experiment
-from ktrans.analysis.conditioning import SigmaMap
 from ktrans.plotting.conditioning import conditioning_figure
+from ktrans.theory.conditioning import SigmaMap
 
 
 @dataclass(frozen=True)

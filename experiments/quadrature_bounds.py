@@ -18,8 +18,9 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from experiments._run import digest, run_experiment
+from experiments._run import run_experiment
 from ktrans._files import check_array, read_arrays, refuse_damage, write_whole
+from ktrans._provenance import digest
 from ktrans.cli.output import prepare_folder
 from ktrans.kernels.attention.exact import cost, exact_values, rule_values
 from ktrans.kernels.attention.multigraph import PairGraph, pair_graph, pair_strings

@@ -23,8 +23,8 @@ from jaxtyping import Float
 import ktrans as kt
 from experiments._parts import Keep, at_once, kept_in
 from experiments._run import run_experiment
-from ktrans.analysis.verification import unseen_error
 from ktrans.cli.output import progress_bar
+from ktrans.measure.unseen import unseen_error
 from ktrans.networks import RandomFeatures
 from ktrans.plotting.random_features import random_features_figure
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ktrans as kt
-from ktrans.analysis.blocks import OrderedGram, ordered_gram
 from ktrans.cli.output import write_figure
+from ktrans.measure.blocks import OrderedGram, ordered_gram
 from ktrans.plotting import gram_figure, paper_style
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "gram_becomes_template_matrix.png"

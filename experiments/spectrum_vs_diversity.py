@@ -9,8 +9,8 @@ import numpy as np
 
 import ktrans as kt
 from experiments._run import run_experiment
-from ktrans.analysis.spectrum_curves import SpectrumCurves, spectrum_curves
 from ktrans.cli.output import progress_bar
+from ktrans.measure.spectrum_curves import SpectrumCurves, spectrum_curves
 from ktrans.plotting import population_figure
 
 

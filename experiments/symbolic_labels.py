@@ -14,12 +14,12 @@ import numpy as np
 
 import ktrans as kt
 from experiments._run import run_experiment
-from ktrans.analysis.next_token import verify_next_token
-from ktrans.analysis.next_token_curve import next_token_curve
 from ktrans.cli.output import progress_bar
 from ktrans.kernels.next_token import NextTokenKernel
 from ktrans.plotting.next_token import next_token_figure
 from ktrans.solvers.next_token import NextTokenRidge
+from ktrans.theory.curves.next_token import next_token_curve
+from ktrans.theory.next_token import verify_next_token
 
 Labelled = tuple[tuple[str, str], ...]
 

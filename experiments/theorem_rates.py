@@ -12,12 +12,12 @@ import numpy as np
 
 import ktrans as kt
 from experiments._run import run_experiment
-from ktrans.analysis.diversity import vocabulary_for, with_vocabulary
-from ktrans.analysis.rates import FittedBound, Rates, compare_with_theorem
-from ktrans.analysis.unseen_errors import UnseenErrors, measure_unseen, spread
-from ktrans.analysis.verification import Plan
 from ktrans.cli.output import progress_bar
+from ktrans.measure.rates import FittedBound, Rates, compare_with_theorem
+from ktrans.measure.unseen import Plan
+from ktrans.measure.unseen_errors import UnseenErrors, measure_unseen, spread
 from ktrans.plotting.rates import rates_figure
+from ktrans.tasks.diversity import vocabulary_for, with_vocabulary
 
 _GRID_POINTS = 25
 

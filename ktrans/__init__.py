@@ -1,38 +1,6 @@
 """Kernels of infinitely wide transformers on template tasks, with error bounds."""
 
 from ktrans import _interrupts, copying, networks, tasks  # noqa: F401  # the first hears Ctrl-C
-from ktrans.analysis.alignment import population_power, target_alignment
-from ktrans.analysis.blocks import block_structure
-from ktrans.analysis.cavity import cavity_learning_curve
-from ktrans.analysis.certificate import Certificate, verify
-from ktrans.analysis.collision_graph import collision_graph
-from ktrans.analysis.comparison import Comparison, compare
-from ktrans.analysis.conditioning import (
-    attention_map,
-    best_conditioned,
-    cosine_map,
-    sigma_min,
-)
-from ktrans.analysis.effective_dimension import effective_dimension, population_effective_dimension
-from ktrans.analysis.eigenlearning import (
-    corrected_learning_curve,
-    corrected_samples_needed,
-    in_distribution_curve,
-    learnability,
-)
-from ktrans.analysis.enclosure import enclose_spectrum
-from ktrans.analysis.learning_curve import Curve, learning_curve, samples_needed
-from ktrans.analysis.next_token import (
-    NextTokenCertificate,
-    enlarged_template_matrix,
-    verify_next_token,
-)
-from ktrans.analysis.next_token_curve import next_token_curve
-from ktrans.analysis.population import population_spectrum
-from ktrans.analysis.rates import compare_with_theorem
-from ktrans.analysis.separation import Separation, mlp_groups, separation
-from ktrans.analysis.spectral_density import spectral_density
-from ktrans.analysis.template_matrix import template_matrix
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.activations import GELU, Cosine, Custom, Erf, Identity, ReLU, Sine
 from ktrans.kernels.attention.kernel import AttentionKernel
@@ -49,6 +17,12 @@ from ktrans.kernels.incidence_mlp import IncidenceMLPKernel
 from ktrans.kernels.mlp import MLPKernel
 from ktrans.kernels.next_token import NextTokenKernel
 from ktrans.kernels.transformer import TransformerKernel
+from ktrans.measure.alignment import target_alignment
+from ktrans.measure.blocks import block_structure
+from ktrans.measure.collisions.graph import collision_graph
+from ktrans.measure.comparison import Comparison, compare
+from ktrans.measure.density import effective_dimension, spectral_density
+from ktrans.measure.rates import compare_with_theorem
 from ktrans.solvers.gradient_flow import KernelGradientDescent, KernelGradientFlow
 from ktrans.solvers.logistic import KernelLogisticRegression
 from ktrans.solvers.next_token import NextTokenRidge
@@ -56,6 +30,33 @@ from ktrans.solvers.ridge import KernelRidge
 from ktrans.solvers.ridge_path import KernelRidgePath
 from ktrans.sweeps import sweep
 from ktrans.tasks import Dataset, Template, TemplateTask
+from ktrans.theory.certificate import Certificate, verify
+from ktrans.theory.conditioning import (
+    attention_map,
+    best_conditioned,
+    cosine_map,
+    sigma_min,
+)
+from ktrans.theory.curves.cavity import cavity_learning_curve
+from ktrans.theory.curves.eigenlearning import (
+    corrected_learning_curve,
+    corrected_samples_needed,
+    in_distribution_curve,
+    learnability,
+)
+from ktrans.theory.curves.next_token import next_token_curve
+from ktrans.theory.curves.plain import Curve, learning_curve, samples_needed
+from ktrans.theory.enclosure import enclose_spectrum
+from ktrans.theory.next_token import (
+    NextTokenCertificate,
+    enlarged_template_matrix,
+    verify_next_token,
+)
+from ktrans.theory.separation import Separation, mlp_groups, separation
+from ktrans.theory.spectrum.effective_dimension import population_effective_dimension
+from ktrans.theory.spectrum.population import population_spectrum
+from ktrans.theory.spectrum.power import population_power
+from ktrans.theory.statistics import template_matrix
 
 __all__ = [
     "GELU",

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import ktrans as kt
-from ktrans.analysis import learning_curve, template_matrix
+from ktrans.theory import learning_curve, template_matrix
 
 QUIET_IMPORT = """
 import signal, sys
 import jax
 before = dict(jax.config.values)
-import ktrans, ktrans.cli, ktrans.plotting, ktrans.analysis.report
+import ktrans, ktrans.cli, ktrans.plotting, ktrans.measure.report
 from jax._src import xla_bridge
 assert not xla_bridge._backends, xla_bridge._backends
 assert dict(jax.config.values) == before

@@ -11,11 +11,20 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from ktrans._interrupts import INTERRUPTED, SENTENCE, leave_at_once, raise_when_interrupted
-from ktrans.cli import compare, copying, explore, reproduce, spectrum, sweep, tasks, verify
+from ktrans.cli import copying, sweep, tasks
+from ktrans.cli.compare import command as compare_command
+from ktrans.cli.explore import command as explore_command
 from ktrans.cli.output import drop_output, print_lines
+from ktrans.cli.reproduce import command as reproduce_command
+from ktrans.cli.spectrum import command as spectrum_command
+from ktrans.cli.verify import command as verify_command
 from ktrans.solvers.solution import ConvergenceError
 
 BAD_INPUT = 2
+_COMMANDS = (
+    tasks, verify_command, spectrum_command, compare_command, explore_command, copying, sweep,
+    reproduce_command,
+)  # fmt: skip
 _SHOWN = 600
 
 
@@ -70,7 +79,7 @@ def _prepare_streams() -> None:
 def _parser() -> Parser:
     parser = Parser(prog="ktrans", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (tasks, verify, spectrum, compare, explore, copying, sweep, reproduce):
+    for command in _COMMANDS:
         command.add_command(commands)
     return parser
 

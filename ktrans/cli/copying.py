@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ktrans.analysis.report import versions
+from ktrans._provenance import versions
 from ktrans.cli.options import add_output
 from ktrans.cli.output import (
     prepare_folder,

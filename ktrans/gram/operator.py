@@ -17,13 +17,13 @@ from ktrans.gram.base import (
     DistinctStrings,
     LinearMap,
 )
-from ktrans.gram.coefficients import Coefficients, PairValues
 from ktrans.gram.dense import BlockedGram, BlockedLookup, BlockedMap
 from ktrans.gram.incidence import find_incidences
 from ktrans.gram.linear_time import LinearTimeGram, build_linear_time_gram
 from ktrans.gram.refinement import Refinement, infer_regular_tokens, refine
 from ktrans.gram.sharded import flat_mesh
 from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.kernels.coefficients import Coefficients, PairValues
 from ktrans.patterns.classes import as_tokens
 from ktrans.tasks import Dataset, TemplateTask
 

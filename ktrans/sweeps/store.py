@@ -4,8 +4,6 @@ A file that is there is whole, since it got its name last; a process that is kil
 had not finished. Two processes that write the same result write the same bytes.
 """
 
-import hashlib
-import json
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,30 +13,13 @@ from typing import Any
 
 from ktrans._files import read_json, write_whole
 from ktrans._numerics import as_plain
-from ktrans.analysis.report import versions
+from ktrans._provenance import canonical, digest, versions
 
 # To be raised whenever what is measured changes, so that older files are left alone.
 FORMAT = 1
 MAX_BYTES = 2**24
 
 Record = dict[str, Any]
-
-
-def canonical(value: Any) -> str:
-    """JSON that is the same for equal values: sorted keys, no spaces, floats to the last bit.
-
-    Example:
-        >>> canonical({"b": 0.1, "a": [1]})
-        '{"a":[1],"b":0.1}'
-    """
-    return json.dumps(
-        value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-    )
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of the canonical JSON, in hexadecimal."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

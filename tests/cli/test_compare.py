@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from ktrans.cli import compare
+from ktrans.cli.compare import command as compare
 
 SMALL = ["--n", "16", "64", "--seeds", "2", "--vocab-size", "20", "--depth", "1", "--beta", "0"]
 

@@ -9,8 +9,9 @@ import pytest
 
 from experiments import _figures
 from experiments._figures import Figure, Found, Published
-from ktrans.analysis.report import versions
-from ktrans.cli import main, reproduce
+from ktrans._provenance import versions
+from ktrans.cli import main
+from ktrans.cli.reproduce import command as reproduce
 from ktrans.plotting import new_figure
 from ktrans.plotting.svg import draw_svg
 

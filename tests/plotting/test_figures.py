@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import ktrans as kt
-from ktrans.analysis.blocks import ordered_gram
-from ktrans.analysis.spectrum_curves import DiversitySpectrum, diversity_spectrum
-from ktrans.analysis.verification import Measurement
+from ktrans.measure.blocks import ordered_gram
+from ktrans.measure.spectrum_curves import DiversitySpectrum, diversity_spectrum
+from ktrans.measure.unseen import Measurement
 from ktrans.plotting import (
     error_figure,
     gram_figure,
@@ -19,7 +19,7 @@ from ktrans.plotting import (
     plot_template_matrix,
     spectrum_figure,
 )
-from tests.analysis.small_kernels import CoincidenceKernel
+from tests.coincidence_kernel import CoincidenceKernel
 
 KERNEL = CoincidenceKernel()
 TASK = kt.tasks.load("aba_abb", vocab_size=40)

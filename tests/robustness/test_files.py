@@ -17,13 +17,13 @@ from safetensors.numpy import save_file
 from experiments import _figures, _training, copying_threshold, quadrature_bounds
 from experiments._figures import Figure, Found, Published
 from ktrans._files import check_size, read_arrays, read_json, refuse_damage
-from ktrans.analysis import conditioning
-from ktrans.analysis.report import versions
+from ktrans._provenance import versions
 from ktrans.networks import checkpoint, gpt2, load_gpt2, load_tokenizer, tokens
 from ktrans.networks.text import Text
 from ktrans.networks.tokens import tokenize, train_tokenizer
 from ktrans.sweeps import store
 from ktrans.sweeps.store import Store
+from ktrans.theory import conditioning
 from tests.data import gpt2_hugging_face as reference
 from tests.robustness.one_sentence import check_sentence
 

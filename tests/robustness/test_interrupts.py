@@ -30,7 +30,7 @@ def interrupt(*_, **__):
 
 
 def test_an_interruption_is_one_line(capsys, monkeypatch):
-    monkeypatch.setattr("ktrans.cli.verify.read_task", interrupt)
+    monkeypatch.setattr("ktrans.cli.verify.command.read_task", interrupt)
     assert main(["verify", "aba_abb"]) == 130
     assert capsys.readouterr().err == f"{SAID}\n"
 
@@ -41,7 +41,7 @@ def test_the_line_does_not_stand_behind_a_progress_bar(capsys, monkeypatch):
             for _ in progress_bar("inner")(range(step)):
                 interrupt()
 
-    monkeypatch.setattr("ktrans.cli.verify.run", run)
+    monkeypatch.setattr("ktrans.cli.verify.command.run", run)
     assert main(["verify", "aba_abb"]) == 130
     said = capsys.readouterr().err
     assert "inner" in said
@@ -69,7 +69,7 @@ def test_the_certificate_is_written_before_anything_is_measured(
     tmp_path, capsys, monkeypatch, moment
 ):
     arguments = [*TINY, "--beta", "0", "--out", str(tmp_path)]
-    monkeypatch.setattr(f"ktrans.analysis.report.{moment}", interrupt)
+    monkeypatch.setattr(f"ktrans.measure.report.{moment}", interrupt)
     assert main(arguments) == 130
     assert shown(capsys.readouterr().err) == [SAID]
     assert [file.name for file in tmp_path.iterdir()] == ["certificate.json"]

@@ -1,0 +1,260 @@
+"""Where in the parameters of K_trans the template matrix is well conditioned."""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.optimize import minimize
+from tqdm import tqdm
+
+from ktrans._checks import as_array, as_real, shown
+from ktrans._files import check_array, read_arrays, refuse_damage, write_whole
+from ktrans._numerics import in_float64, is_traced
+from ktrans.kernels.activations import Cosine
+from ktrans.kernels.transformer import TransformerKernel
+from ktrans.tasks import TemplateTask
+from ktrans.theory.statistics import (
+    bounded_template_matrix,
+    check_kernel,
+    check_task,
+    enclosed_spectrum,
+)
+
+_MAP_RTOL = 1e-8
+_SEARCH = {"beta": (0.5, 1.0, 2.0), "gamma": (0.3, 0.7, 1.5)}
+_SEARCH_COSINES = (np.geomspace(0.5, 6.0, 12), np.linspace(0.05, 1.5, 12))
+_SEARCH_RTOL = 1e-6
+_SEARCH_STEP = 0.25  # of Nelder–Mead's first simplex; SciPy's own is degenerate where log β = 0
+_MAX_BYTES, _REMEDY = 2**28, "name another file, or delete it to compute it again"  # checkpoints
+_UNDECIDED = 1e300  # where the bounds do not exclude a singular N: never the best
+
+
+class SigmaMap(NamedTuple):
+    """σ_min(N) over two parameters, with a bound on its error.
+
+    Attributes:
+        rows: Values of the first parameter, shape (a,).
+        columns: Values of the second parameter, shape (b,).
+        sigma_min: Shape (a, b), each within `bound`.
+        bound: Shape (a, b).
+        certified: Shape (a, b); where False some kernel values are estimates, and so is the bound.
+    """
+
+    rows: Float[np.ndarray, "a"]
+    columns: Float[np.ndarray, "b"]
+    sigma_min: Float[np.ndarray, "a b"]
+    bound: Float[np.ndarray, "a b"]
+    certified: Bool[np.ndarray, "a b"]
+
+
+class BestConditioned(NamedTuple):
+    """A transformer kernel, the condition number of its N, and σ_min(N)."""
+
+    kernel: TransformerKernel
+    condition_number: float
+    sigma_min: float
+
+
+@in_float64
+def sigma_min(kernel: object, task: object) -> Any:
+    """The smallest singular value of N, differentiable in the kernel's parameters.
+
+    Args:
+        kernel: A token-symmetric kernel; its parameters may be traced by `jax.grad`.
+        task: A template task.
+
+    Returns:
+        A float, as exact as the kernel; a traced scalar under a transformation.
+
+    Example:
+        >>> import jax, ktrans as kt
+        >>> task = kt.tasks.load("same_different", vocab_size=10)
+        >>> def margin(b1):
+        ...     return kt.sigma_min(kt.TransformerKernel(0.5, 0.7, kt.Cosine(b1=b1, b2=0.5)), task)
+        >>> with jax.enable_x64(True):
+        ...     slope = jax.grad(margin)(1.0)
+    """
+    value = bounded_template_matrix(check_kernel(kernel), check_task(task)).value
+    smallest = jnp.min(jnp.abs(jnp.linalg.eigvalsh(jnp.asarray(value))))
+    return smallest if is_traced(smallest) else float(smallest)
+
+
+def attention_map(
+    task: object,
+    *,
+    betas: object,
+    gammas: object,
+    activation: object,
+    rtol: float = _MAP_RTOL,
+    checkpoint: str | os.PathLike | None = None,
+) -> SigmaMap:
+    """σ_min(N) of K_trans over (β, γ).
+
+    Args:
+        task: A template task.
+        betas: Values of β.
+        gammas: Values of γ.
+        activation: φ.
+        rtol: Target for the bound on K_attn, relative to 1 + γ².
+        checkpoint: A `.npz` file that each row is written to and that an interrupted map goes on
+            from; a file of other parameters is refused.
+
+    Returns:
+        The map, rows in β and columns in γ; certified where its `certified` says so.
+
+    Raises:
+        ValueError: if the checkpoint belongs to another map or is damaged, or its folder does not
+            exist.
+    """
+    known = check_task(task)
+    rows, columns = _read_axis("betas", betas), _read_axis("gammas", gammas)
+    signature = repr(
+        (known.template_codes.tolist(), rows.tolist(), columns.tolist(), activation, rtol)
+    )
+    file = None if checkpoint is None else _as_file(checkpoint)
+    found = _read(file, signature, (3, len(rows), len(columns)))
+    open_rows = [i for i in range(len(rows)) if np.isnan(found[0, i]).any()]
+    for i in tqdm(open_rows, desc="β", disable=len(open_rows) < 2, leave=False):
+        kernels = [TransformerKernel(float(rows[i]), float(g), activation, rtol) for g in columns]
+        found[:, i] = np.array([_smallest(kernel, known) for kernel in kernels]).T
+        _write(file, signature, found)
+    return _as_map(rows, columns, found)
+
+
+def cosine_map(
+    task: object,
+    *,
+    beta: float,
+    gamma: float,
+    b1: object,
+    b2: object,
+    rtol: float = _MAP_RTOL,
+) -> SigmaMap:
+    """σ_min(N) of K_trans with φ = cos(b₁t + b₂) over (b₁, b₂); K_attn is computed once.
+
+    Args:
+        task: A template task.
+        beta: Inverse temperature β.
+        gamma: Strength γ of the positional embedding.
+        b1: Values of b₁.
+        b2: Values of b₂.
+        rtol: Target for the bound on K_attn, relative to 1 + γ².
+
+    Returns:
+        The map, rows in b₁ and columns in b₂; certified where its `certified` says so.
+    """
+    known = check_task(task)
+    rows, columns = _read_axis("b1", b1), _read_axis("b2", b2)
+
+    kernels = [
+        TransformerKernel(beta, gamma, Cosine(b1=float(p), b2=float(q)), rtol)  # remembers K_attn
+        for p in rows
+        for q in columns
+    ]
+    found = [_smallest(kernel, known) for kernel in kernels]
+    return _as_map(rows, columns, np.array(found).T.reshape(3, len(rows), len(columns)))
+
+
+def best_conditioned(task: object) -> BestConditioned:
+    """The (β, γ, b₁, b₂) with the smallest condition number of N that a search finds.
+
+    A grid over all four, then Nelder–Mead from its best point in the logarithms of β, γ, b₁ and in
+    b₂. A local optimum: nothing says that there is no better one.
+
+    Args:
+        task: A template task.
+
+    Returns:
+        The kernel, with its condition number and σ_min(N), exact to about 1e-6 relative to the
+        largest eigenvalue.
+
+    Raises:
+        ValueError: if no point tried has an N that is certified nonsingular.
+    """
+    known = check_task(task)
+    grid = [
+        (_condition(known, beta, gamma, float(b1), float(b2)), (beta, gamma, float(b1), float(b2)))
+        for beta in _SEARCH["beta"]
+        for gamma in _SEARCH["gamma"]
+        for b1 in _SEARCH_COSINES[0]
+        for b2 in _SEARCH_COSINES[1]
+    ]
+    condition, (beta, gamma, b1, b2) = min(grid)
+    if condition == _UNDECIDED:
+        raise ValueError(
+            "`task` must have an N that is nonsingular somewhere; at every point tried its σ_min "
+            "is within the error bound."
+        )
+    start = np.array([*np.log([beta, gamma, b1]), b2])
+    simplex = np.vstack([start, start + _SEARCH_STEP * np.eye(len(start))])
+
+    def objective(point: np.ndarray) -> float:
+        beta, gamma, b1 = np.exp(point[:3]).tolist()
+        return float(np.log(_condition(known, beta, gamma, b1, float(point[3]))))
+
+    found = minimize(
+        objective,
+        start,
+        method="Nelder-Mead",
+        options={"maxfev": 40, "xatol": 1e-3, "fatol": 1e-3, "initial_simplex": simplex},
+    )
+    beta, gamma, b1 = np.exp(found.x[:3]).tolist()
+    kernel = TransformerKernel(beta, gamma, Cosine(b1=b1, b2=float(found.x[3])))
+    return BestConditioned(kernel, float(np.exp(found.fun)), sigma_min(kernel, known))
+
+
+def _read_axis(name: str, values: object) -> Float[np.ndarray, "n"]:
+    """The finite numbers along one axis of a map."""
+    array = as_array(name, values)
+    if array.ndim != 1:
+        raise ValueError(f"`{name}` must be a sequence of numbers; got {shown(values)}.")
+    return np.array([as_real(name, value) for value in array.tolist()])
+
+
+def _condition(task: TemplateTask, beta: float, gamma: float, b1: float, b2: float) -> float:
+    kernel = TransformerKernel(beta, gamma, Cosine(b1=b1, b2=b2), _SEARCH_RTOL)
+    spectrum = enclosed_spectrum(bounded_template_matrix(kernel, task))
+    sizes = np.abs(spectrum.eigenvalues)
+    return float(sizes.max() / sizes.min()) if sizes.min() > spectrum.bound else _UNDECIDED
+
+
+def _smallest(kernel: TransformerKernel, task: TemplateTask) -> tuple[float, float, bool]:
+    """σ_min(N), its bound, and whether they are certified."""
+    matrix = bounded_template_matrix(kernel, task)
+    spectrum = enclosed_spectrum(matrix)
+    return float(np.abs(spectrum.eigenvalues).min()), spectrum.bound, matrix.certified
+
+
+def _as_map(
+    rows: Float[np.ndarray, "a"], columns: Float[np.ndarray, "b"], found: np.ndarray
+) -> SigmaMap:
+    return SigmaMap(rows, columns, found[0], found[1], found[2].astype(bool))
+
+
+def _as_file(checkpoint: str | os.PathLike) -> Path:
+    file = Path(checkpoint)
+    if not file.parent.is_dir():
+        raise ValueError(f"`checkpoint` must be in a folder that exists; got {str(file)!r}.")
+    return file
+
+
+def _read(file: Path | None, signature: str, shape: tuple[int, ...]) -> np.ndarray:
+    if file is None or not file.exists():
+        return np.full(shape, np.nan)
+    stored = read_arrays(file, max_bytes=_MAX_BYTES, remedy=_REMEDY)
+    if str(stored.get("signature")) != signature:
+        raise ValueError(
+            f"`checkpoint` {str(file)!r} belongs to a map with other parameters; name another "
+            "file or remove it."
+        )
+    with refuse_damage(file, _REMEDY):
+        check_array("found", stored["found"], shape, float)
+        return stored["found"]
+
+
+def _write(file: Path | None, signature: str, found: np.ndarray) -> None:
+    if file is not None:
+        write_whole(file, lambda stream: np.savez(stream, signature=signature, found=found))
