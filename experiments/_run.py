@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from matplotlib.figure import Figure
 
 from ktrans._provenance import device, versions
+from ktrans._store import Keep, kept_in
 from ktrans.cli.output import prepare_folder, write_figure, write_json
 from ktrans.plotting import paper_style
 
@@ -59,6 +60,11 @@ def run_experiment(
     write_results(folder, arguments.config, record(result), time.perf_counter() - start)
     write_picture(folder / f"{figure_name or name}.{arguments.format}", lambda: draw(result))
     return result
+
+
+def in_parts(compute: Callable[[Any, Keep], R]) -> Callable[[Any, Path], R]:
+    """From configuration and folder, for `run_experiment(…, resumes=True)`."""
+    return lambda config, folder: compute(config, kept_in(folder, config))
 
 
 def write_results(folder: Path, config: Any, entries: Mapping[str, Any], seconds: float) -> None:

@@ -7,8 +7,8 @@ import functools
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments._parts import Keep, at_once, kept_in
-from experiments._run import run_experiment
+from experiments._run import in_parts, run_experiment
+from ktrans._store import Keep, at_once
 from ktrans.cli.output import progress_bar
 from ktrans.copying import verify
 from ktrans.plotting.copying import alignment_figure
@@ -68,7 +68,7 @@ def main() -> None:
     """Compute, write the result file and the figure."""
     run_experiment(
         __doc__, "copying_alignment", Config,
-        lambda config, folder: compute(config, kept_in(folder, config)),
+        in_parts(compute),
         lambda found: alignment_figure(panels(found)),
         record=lambda found: {"certificates": found}, resumes=True,
     )  # fmt: skip

@@ -20,8 +20,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
 import ktrans as kt
-from experiments._parts import Keep, at_once, kept_in
-from experiments._run import run_experiment
+from experiments._run import in_parts, run_experiment
+from ktrans._store import Keep, at_once
 from ktrans.cli.output import progress_bar
 from ktrans.kernels.attention.modified import READ, READOUTS, ModifiedTransformerKernel
 from ktrans.kernels.attention.modified_pairs import Setting, logit_means
@@ -324,7 +324,7 @@ def main() -> None:
     """Compute, write the result file and the figure, print the verdict."""
     name = "modified_attention"
     results = run_experiment(
-        __doc__, name, Config, lambda config, folder: compute(config, kept_in(folder, config)),
+        __doc__, name, Config, in_parts(compute),
         modified_attention_figure, resumes=True,
     )  # fmt: skip
     print("\n".join(results["verdict"]))

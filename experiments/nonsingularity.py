@@ -80,7 +80,7 @@ def _maps(config: Config, folder: Path, num_templates: int) -> dict[str, Any]:
         gammas=config.gammas.tolist(),
         activation=kt.Cosine(b1=b1, b2=b2),
         rtol=config.rtol,
-        checkpoint=folder / f"map_{num_templates}.npz",
+        checkpoint=folder / "rows",
     )
     seconds = time.perf_counter() - start
     cosine = kt.cosine_map(

@@ -21,8 +21,8 @@ import numpy as np
 from jaxtyping import Float
 
 import ktrans as kt
-from experiments._parts import Keep, at_once, kept_in
-from experiments._run import run_experiment
+from experiments._run import in_parts, run_experiment
+from ktrans._store import Keep, at_once
 from ktrans.cli.output import progress_bar
 from ktrans.measure.unseen import unseen_error
 from ktrans.networks import RandomFeatures
@@ -230,7 +230,7 @@ def main() -> None:
     """Compute, write the result file and the figure."""
     run_experiment(
         __doc__, "random_features", Config,
-        lambda config, folder: compute(config, kept_in(folder, config)),
+        in_parts(compute),
         random_features_figure, resumes=True,
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ktrans._interrupts import INTERRUPTED
 from ktrans._numerics import as_plain
+from ktrans._store import Store
 from ktrans.cli.options import as_folder
 from ktrans.cli.output import prepare_folder, print_json, print_lines, write_figure
 from ktrans.cli.tables import columns
@@ -22,8 +23,7 @@ from ktrans.plotting.style import paper_style
 from ktrans.plotting.sweep import sweep_figure
 from ktrans.sweeps import Grid, read_sweep, run_sweep
 from ktrans.sweeps.jobs import TOLERANCE
-from ktrans.sweeps.run import BACKENDS
-from ktrans.sweeps.store import Store
+from ktrans.sweeps.run import BACKENDS, CELLS
 
 SHOWN_ROWS = 24
 SHOWN_COLUMNS = 8
@@ -83,7 +83,7 @@ def _say(sentence: str) -> None:
 
 
 def _count(grid: Grid, folder: Path) -> str:
-    store = Store(folder)
+    store = Store(folder / CELLS)
     done = sum(store.path(grid.record_of(cell)).is_file() for cell in grid.cells())
     return f"{done} of {grid.num_cells} cells done"
 

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from ktrans._store import Record
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.measure.unseen import unseen_error
 from ktrans.solvers.ridge import KernelRidge
 from ktrans.sweeps.grid import MAX_SEED, Cell, Grid
-from ktrans.sweeps.store import Record
 from ktrans.tasks import Dataset, TemplateTask
 from ktrans.theory.curves.plain import learning_curve
 from ktrans.theory.statistics import bounded_template_matrix, enclosed_spectrum

@@ -15,12 +15,14 @@ import joblib
 import xarray as xr
 
 from ktrans._checks import as_int, check_kind, shown
+from ktrans._store import Store
 from ktrans.sweeps.dataset import collect, write_dataset
 from ktrans.sweeps.grid import Grid, read_grid
 from ktrans.sweeps.jobs import Done, Job, fits_of, perform, theory_of
-from ktrans.sweeps.store import Store
 
 BACKENDS = ("loky", "dask")
+# In the folder of a sweep: the results one by one, and what took how long.
+CELLS, SECONDS = "cells", "seconds.jsonl"
 # After which a worker leaves; those of a process that was killed do not know that it was.
 IDLE_SECONDS = 30
 
@@ -116,7 +118,8 @@ def run_sweep(
         TypeError, ValueError, OSError, MemoryError: as `sweep`.
     """
     check_kind("grid", grid, Grid)
-    store, workers = Store(_read_folder(folder), say), _read_jobs(jobs)
+    place, workers = _read_folder(folder), _read_jobs(jobs)
+    store = Store(place / CELLS, say)
     options = _read_backend(backend)
     store.prepare()
     todo = missing_jobs(grid, store)
@@ -124,9 +127,9 @@ def run_sweep(
         for done in progress(results, len(todo)):
             for record, values in zip(done.records, done.values, strict=True):
                 store.write(record, values)
-            store.log(done.records, done.seconds)
+            store.log(done.records, done.seconds, place / SECONDS)
     dataset = collect(grid, store)
-    write_dataset(dataset, store)
+    write_dataset(dataset, place)
     return dataset
 
 

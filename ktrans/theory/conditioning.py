@@ -1,6 +1,7 @@
 """Where in the parameters of K_trans the template matrix is well conditioned."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +12,8 @@ from scipy.optimize import minimize
 from tqdm import tqdm
 
 from ktrans._checks import as_array, as_real, shown
-from ktrans._files import check_array, read_arrays, refuse_damage, write_whole
 from ktrans._numerics import in_float64, is_traced
+from ktrans._store import Store
 from ktrans.kernels.activations import Cosine
 from ktrans.kernels.transformer import TransformerKernel
 from ktrans.tasks import TemplateTask
@@ -28,7 +29,6 @@ _SEARCH = {"beta": (0.5, 1.0, 2.0), "gamma": (0.3, 0.7, 1.5)}
 _SEARCH_COSINES = (np.geomspace(0.5, 6.0, 12), np.linspace(0.05, 1.5, 12))
 _SEARCH_RTOL = 1e-6
 _SEARCH_STEP = 0.25  # of Nelder–Mead's first simplex; SciPy's own is degenerate where log β = 0
-_MAX_BYTES, _REMEDY = 2**28, "name another file, or delete it to compute it again"  # checkpoints
 _UNDECIDED = 1e300  # where the bounds do not exclude a singular N: never the best
 
 
@@ -99,29 +99,48 @@ def attention_map(
         gammas: Values of γ.
         activation: φ.
         rtol: Target for the bound on K_attn, relative to 1 + γ².
-        checkpoint: A `.npz` file that each row is written to and that an interrupted map goes on
-            from; a file of other parameters is refused.
+        checkpoint: A folder in which each row is kept when it is done and which an interrupted map
+            goes on from; other maps may use it too.
 
     Returns:
         The map, rows in β and columns in γ; certified where its `certified` says so.
-
-    Raises:
-        ValueError: if the checkpoint belongs to another map or is damaged, or its folder does not
-            exist.
     """
     known = check_task(task)
     rows, columns = _read_axis("betas", betas), _read_axis("gammas", gammas)
-    signature = repr(
-        (known.template_codes.tolist(), rows.tolist(), columns.tolist(), activation, rtol)
-    )
-    file = None if checkpoint is None else _as_file(checkpoint)
-    found = _read(file, signature, (3, len(rows), len(columns)))
-    open_rows = [i for i in range(len(rows)) if np.isnan(found[0, i]).any()]
-    for i in tqdm(open_rows, desc="β", disable=len(open_rows) < 2, leave=False):
-        kernels = [TransformerKernel(float(rows[i]), float(g), activation, rtol) for g in columns]
-        found[:, i] = np.array([_smallest(kernel, known) for kernel in kernels]).T
-        _write(file, signature, found)
-    return _as_map(rows, columns, found)
+    shape = len(rows), len(columns)
+    store = None if checkpoint is None else _open_store(Path(checkpoint))
+    found = [
+        _attention_row(known, beta, columns, activation, rtol, store)
+        for beta in tqdm(rows.tolist(), desc="β", disable=len(rows) < 2, leave=False)
+    ]
+    return _as_map(rows, columns, np.moveaxis(np.reshape(found, (*shape, 3)), -1, 0))
+
+
+def _open_store(folder: Path) -> Store:
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"`checkpoint` must be a folder; got the file {str(folder)!r}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    return Store(folder)
+
+
+def _attention_row(
+    task: TemplateTask,
+    beta: float,
+    gammas: Float[np.ndarray, "b"],
+    activation: object,
+    rtol: float,
+    store: Store | None,
+) -> Sequence[Sequence[float]]:
+    """σ_min(N) at one β, done now or found in the store."""
+
+    def work() -> Sequence[Sequence[float]]:
+        kernels = [TransformerKernel(beta, g, activation, rtol) for g in gammas.tolist()]
+        return [_smallest(kernel, task) for kernel in kernels]
+
+    if store is None:
+        return work()
+    codes = {"templates": task.template_codes, "gammas": gammas, "activation": repr(activation)}
+    return store.keep({**codes, "beta": beta, "rtol": rtol}, work)
 
 
 def cosine_map(
@@ -221,40 +240,14 @@ def _condition(task: TemplateTask, beta: float, gamma: float, b1: float, b2: flo
     return float(sizes.max() / sizes.min()) if sizes.min() > spectrum.bound else _UNDECIDED
 
 
-def _smallest(kernel: TransformerKernel, task: TemplateTask) -> tuple[float, float, bool]:
-    """σ_min(N), its bound, and whether they are certified."""
+def _smallest(kernel: TransformerKernel, task: TemplateTask) -> tuple[float, float, float]:
+    """σ_min(N), its bound, and 1 where they are certified, else 0."""
     matrix = bounded_template_matrix(kernel, task)
     spectrum = enclosed_spectrum(matrix)
-    return float(np.abs(spectrum.eigenvalues).min()), spectrum.bound, matrix.certified
+    return float(np.abs(spectrum.eigenvalues).min()), spectrum.bound, float(matrix.certified)
 
 
 def _as_map(
     rows: Float[np.ndarray, "a"], columns: Float[np.ndarray, "b"], found: np.ndarray
 ) -> SigmaMap:
     return SigmaMap(rows, columns, found[0], found[1], found[2].astype(bool))
-
-
-def _as_file(checkpoint: str | os.PathLike) -> Path:
-    file = Path(checkpoint)
-    if not file.parent.is_dir():
-        raise ValueError(f"`checkpoint` must be in a folder that exists; got {str(file)!r}.")
-    return file
-
-
-def _read(file: Path | None, signature: str, shape: tuple[int, ...]) -> np.ndarray:
-    if file is None or not file.exists():
-        return np.full(shape, np.nan)
-    stored = read_arrays(file, max_bytes=_MAX_BYTES, remedy=_REMEDY)
-    if str(stored.get("signature")) != signature:
-        raise ValueError(
-            f"`checkpoint` {str(file)!r} belongs to a map with other parameters; name another "
-            "file or remove it."
-        )
-    with refuse_damage(file, _REMEDY):
-        check_array("found", stored["found"], shape, float)
-        return stored["found"]
-
-
-def _write(file: Path | None, signature: str, found: np.ndarray) -> None:
-    if file is not None:
-        write_whole(file, lambda stream: np.savez(stream, signature=signature, found=found))

@@ -286,11 +286,11 @@ ROWS = [
     refused(
         "map checkpoint folder",
         lambda: kt.attention_map(
-            TASK, betas=[0.0], gammas=[1.0], activation=COSINE, checkpoint="/nowhere/at/all.npz"
+            TASK, betas=[0.0], gammas=[1.0], activation=COSINE, checkpoint=__file__
         ),
         ValueError,
         "`checkpoint`",
-        "/nowhere",
+        "test_solvers_and_results.py",
     ),
     refused(
         "cosine map b1",

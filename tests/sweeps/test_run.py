@@ -13,9 +13,10 @@ import pytest
 import xarray as xr
 
 import ktrans as kt
+from ktrans._store import Store
 from ktrans.sweeps import run_sweep, sweep
 from ktrans.sweeps.dataset import collect
-from ktrans.sweeps.store import Store
+from ktrans.sweeps.run import CELLS
 from tests.sweeps.small_sweep import AXES, DeadlyKernel, SmallKernel, WrongKernel, small_grid
 from tests.tolerances import ROUNDING
 
@@ -92,7 +93,7 @@ def test_an_unfinished_dataset_has_nan_where_nothing_is_known(tmp_path):
     grid = small_grid()
     with pytest.raises(KeyboardInterrupt):
         run_sweep(grid, tmp_path, jobs=1, progress=stop)
-    dataset = collect(grid, Store(tmp_path))
+    dataset = collect(grid, Store(tmp_path / CELLS))
     assert int(dataset.unseen_mse.notnull().sum()) == 12
     assert not dataset.sigma_min.isnull().any()
 

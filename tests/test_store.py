@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ktrans.sweeps.store import Store
+from ktrans._store import Store
 
 RECORD = {"measured": "x", "ridge": 0.1}
 VALUES = {"a": 0.1 + 0.2, "b": 3}

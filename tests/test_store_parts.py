@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from experiments._parts import at_once, kept_in
+from ktrans._store import at_once, kept_in
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,12 @@ def test_parts_of_another_configuration_are_its_own(tmp_path):
     assert done == ["a", "b"]
 
 
-def test_a_damaged_part_is_refused_by_name(tmp_path):
-    compute(kept_in(tmp_path, Config(1)))
+def test_a_damaged_part_is_named_and_computed_again(tmp_path):
+    wanted, _ = compute(kept_in(tmp_path, Config(1)))
     path = min((tmp_path / "parts").iterdir())
-    for content, reason in ((b"", "not JSON"), (b"{}", "it lacks 'part'")):
+    for content in (b"", b"{}"):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=rf"{path.name}' is damaged \({reason}\); delete it"):
-            compute(kept_in(tmp_path, Config(1)))
+        with pytest.warns(UserWarning, match=rf"{path.name}' is damaged, and its result is comp"):
+            found, done = compute(kept_in(tmp_path, Config(1)))
+        assert found == wanted
+        assert len(done) == 1
