@@ -19,6 +19,7 @@ from ktrans.cli.tables import columns, published_rows
 
 _WIDTH = 96
 _RESULTS = Path("results")
+_LIST = Path("experiments", "_figures.py")
 
 
 def add_command(commands: Any) -> None:
@@ -26,7 +27,8 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "reproduce",
         help="the figures of the paper and of experiments/, published numbers beside ours",
-        description="Runs an experiment, or shows what it found if that is there already.",
+        description="Runs an experiment, or shows what it found if that is there already. Experiments "
+        "are those of the checkout that ktrans is installed from; no other code is run.",
         epilog="exit status: 0 done, 2 bad input",
         allow_abbrev=False,
     )
@@ -73,17 +75,18 @@ def _refuse_what_needs_a_figure(arguments: argparse.Namespace) -> None:
 
 
 def _load_figures() -> Any:
-    """The list of figures, from the source checkout: experiments are no part of the package."""
-    places = [Path(ktrans.__file__).parents[1], Path.cwd()]
-    for place in places:
-        if (place / "experiments" / "_figures.py").exists():
-            if str(place) not in sys.path:
-                sys.path.insert(0, str(place))
-            return importlib.import_module("experiments._figures")
-    raise ValueError(
-        "`reproduce` needs the folder experiments/, which is in the source of ktrans and not in "
-        "the installed package; run it where you have cloned the source."
-    )
+    """The list of figures, from the checkout that ktrans itself lies in and from nowhere else."""
+    checkout = Path(ktrans.__file__).resolve().parents[1]
+    if not (checkout / "pyproject.toml").exists() or not (checkout / _LIST).exists():
+        raise ValueError(
+            "`reproduce` needs the folder experiments/, which is in the source of ktrans and not in "
+            "the installed package; clone the source and install it with `pip install -e .`."
+        )
+    sys.path.insert(0, str(checkout))
+    figures = importlib.import_module("experiments._figures")
+    if Path(figures.__file__ or "").resolve() != checkout / _LIST:
+        raise ValueError(f"`experiments` is another package here: {figures.__file__}.")
+    return figures
 
 
 def _find(figures: Any, name: str | None) -> Any:
