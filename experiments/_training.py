@@ -18,9 +18,9 @@ import numpy as np
 
 import ktrans as kt
 from ktrans._numerics import as_plain
+from ktrans._progress import show_progress
 from ktrans._provenance import canonical, device, digest
 from ktrans._store import Store
-from ktrans.cli.output import progress_bar
 from ktrans.copying import threshold
 from ktrans.networks import (
     MLPConfig,
@@ -105,7 +105,7 @@ def train_grid(
         for part in ([cell] if together else cell.split())
     ]
     found: dict[Place, list[Record]] = {place: [] for place in grid}
-    for place, cell in progress_bar("trainings")(jobs):
+    for place, cell in show_progress(jobs, "trainings"):
         found[place] += _train(cell) if cache is None else _train_missing(cell, cache)
     return found
 

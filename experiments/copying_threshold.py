@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from experiments._run import in_parts, run_experiment
+from ktrans._progress import show_progress
 from ktrans._store import Keep, at_once
-from ktrans.cli.output import progress_bar
 from ktrans.copying import CopyingNetwork, Schedule, threshold, train
 from ktrans.plotting.copying import threshold_figure
 
@@ -63,7 +63,7 @@ def compute(config: Config, keep: Keep = at_once) -> dict[str, Any]:
     """Train at every point; then the thresholds."""
     points = [
         each | keep(each, lambda each=each: _measured(config, **each))
-        for each in progress_bar("points")(list(_grid(config)))
+        for each in show_progress(list(_grid(config)), "points")
     ]
     return _summary(points)
 

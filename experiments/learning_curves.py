@@ -14,7 +14,7 @@ import numpy as np
 
 import ktrans as kt
 from experiments._run import run_experiment
-from ktrans.cli.output import progress_bar
+from ktrans._progress import show_progress
 from ktrans.measure.unseen import fit_ridge, unseen_error
 from ktrans.plotting import learning_curve_figure
 from ktrans.tasks.diversity import with_vocabulary
@@ -120,7 +120,7 @@ def _measure_ridge(setting: Setting, config: Config) -> tuple[np.ndarray, np.nda
     """Errors on unseen symbols and on new strings of the training distribution, (n, seeds)."""
     cells = [(n, seed) for n in config.num_samples for seed in range(config.seeds)]
     errors = [
-        _ridge_errors(setting, config, *cell) for cell in progress_bar("training sets")(cells)
+        _ridge_errors(setting, config, *cell) for cell in show_progress(cells, "training sets")
     ]
     table = np.array(errors).reshape(len(config.num_samples), config.seeds, 2)
     return table[..., 0], table[..., 1]
@@ -135,7 +135,7 @@ def _ridge_errors(setting: Setting, config: Config, n: int, seed: int) -> tuple[
 
 
 def _flow(setting: Setting, config: Config) -> dict[str, Any]:
-    seeds = progress_bar("training sets")(range(config.seeds))
+    seeds = show_progress(range(config.seeds), "training sets")
     measured = [_flow_errors(setting, config, seed) for seed in seeds]
     grid = np.geomspace(config.times[0], config.times[-1], _GRID_POINTS).tolist()
     at, between = (_flow_points(setting, config, times) for times in (config.times, grid))

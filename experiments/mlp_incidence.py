@@ -18,7 +18,7 @@ import numpy as np
 import ktrans as kt
 from experiments._run import run_experiment
 from ktrans._numerics import as_plain
-from ktrans.cli.output import progress_bar
+from ktrans._progress import show_progress
 from ktrans.kernels.incidence_mlp import IncidenceMLPKernel
 from ktrans.measure.unseen import fit_ridge, unseen_error
 from ktrans.plotting.mlp_incidence import mlp_incidence_figure
@@ -83,9 +83,9 @@ def compute(config: Config) -> dict[str, Any]:
     """n*(c) for each task and kind, and learning curves in and out of the training distribution."""
     pairs = list(itertools.product(config.tasks, ("nngp", "ntk")))
     return {
-        "against_scale": [_against_scale(config, *pair) for pair in progress_bar("n*(c)")(pairs)],
+        "against_scale": [_against_scale(config, *pair) for pair in show_progress(pairs, "n*(c)")],
         "curves": [
-            _curve(config, scale) for scale in progress_bar("curves")(config.measured_scales)
+            _curve(config, scale) for scale in show_progress(config.measured_scales, "curves")
         ],
     }
 

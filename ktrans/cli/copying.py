@@ -6,16 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ktrans._progress import show_progress
 from ktrans._provenance import versions
 from ktrans.cli.options import add_output
-from ktrans.cli.output import (
-    prepare_folder,
-    print_json,
-    print_lines,
-    progress_bar,
-    write_figure,
-    write_json,
-)
+from ktrans.cli.output import prepare_folder, print_json, print_lines, write_figure, write_json
 from ktrans.cli.tables import columns
 from ktrans.copying import Alignment, CopyingCertificate, verify
 from ktrans.copying.certificate import DEFAULT_DIMS
@@ -81,7 +75,7 @@ def _verify(arguments: argparse.Namespace) -> CopyingCertificate:
         allow_wide_heads=arguments.wide_heads,
         num_draws=(QUICK_DRAWS if quick else DEFAULT_DRAWS) if draws is None else draws,
         seed=arguments.seed,
-        progress=progress_bar("embedding dimensions"),
+        progress=show_progress,
     )
 
 

@@ -5,7 +5,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ktrans._interrupts import INTERRUPTED
 from ktrans._numerics import as_plain
+from ktrans._progress import show_progress
 from ktrans._store import Store
 from ktrans.cli.options import as_folder
 from ktrans.cli.output import prepare_folder, print_json, print_lines, write_figure
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         with _cluster(arguments.backend, arguments.scheduler):
             dataset = run_sweep(
                 grid, folder, jobs=arguments.jobs, backend=arguments.backend, say=_say,
-                progress=_progress_bar,
+                progress=show_progress,
             )  # fmt: skip
     except KeyboardInterrupt:
         _say(f"Interrupted with {_count(grid, folder)}; the same command goes on from there.")
@@ -71,11 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print_lines([_text(dataset, record)])
     return 0
-
-
-def _progress_bar(steps: Iterable, total: int) -> Iterable:
-    """With the time left, gone when all is done."""
-    return tqdm(steps, total=total, desc="training sets", file=sys.stderr, leave=False)
 
 
 def _say(sentence: str) -> None:

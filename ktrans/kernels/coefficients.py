@@ -16,7 +16,7 @@ class PairValues:
     """Kernel values by the equality pattern of a pair of strings, each evaluated once."""
 
     def __init__(self, kernel: TokenSymmetricKernel):
-        self._kernel = kernel
+        self.kernel = kernel
         self._known: dict[Pattern, float] = {}
 
     def __call__(
@@ -28,7 +28,7 @@ class PairValues:
         if missing:
             length = tokens1.shape[1]
             rows = np.array(missing, dtype=np.int64)
-            values = self._kernel.evaluate_pairs(rows[:, :length], rows[:, length:]).value
+            values = self.kernel.evaluate_pairs(rows[:, :length], rows[:, length:]).value
             self._known.update(zip(missing, np.asarray(values).tolist(), strict=True))
         return np.array([self._known[pattern] for pattern in patterns], dtype=np.float64)
 

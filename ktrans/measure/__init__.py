@@ -7,7 +7,7 @@ from ktrans.measure.comparison import Comparison, compare
 from ktrans.measure.density import effective_dimension, spectral_density
 from ktrans.measure.rates import compare_with_theorem
 from ktrans.measure.spectrum_curves import SpectrumCurves, spectrum_curves
-from ktrans.measure.unseen_errors import measure_unseen
+from ktrans.measure.unseen import measure_unseen
 
 __all__ = [
     "BlockStructure",

@@ -1,6 +1,6 @@
 """K̂ = Z N Zᵀ + E, the paper's Figure 3: the blocks as a picture, and how far K̂ is from them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,11 +9,12 @@ import numpy as np
 from scipy.linalg import subspace_angles
 
 from ktrans._checks import check_kind
+from ktrans._progress import Progress, in_silence
 from ktrans.gram.operator import GramOperator
 from ktrans.measure.collisions.graph import SAME, CollisionGraph, as_operator, collision_graph
 from ktrans.measure.eigenpairs import leading_eigenpairs, top_eigenpairs
 from ktrans.tasks import Dataset
-from ktrans.theory.statistics import check_kernel, check_task, template_matrix
+from ktrans.theory.statistics import TemplateStatistics, template_matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +42,11 @@ class OrderedGram:
         return float(np.isclose(self.matrix, limit, rtol=SAME, atol=0.0).mean())
 
 
-def ordered_gram(kernel: object, task: object, n: object, seed: object = 0) -> OrderedGram:
+def ordered_gram(statistics: TemplateStatistics, n: object, seed: object = 0) -> OrderedGram:
     """Draw n samples and order their Gram matrix by template, the paper's Figure 3.
 
     Args:
-        kernel: A token-symmetric kernel.
-        task: The task.
+        statistics: Of a kernel on a task.
         n: Number of samples.
         seed: Of the sample.
 
@@ -57,16 +57,18 @@ def ordered_gram(kernel: object, task: object, n: object, seed: object = 0) -> O
         >>> import ktrans as kt
         >>> mlp = kt.MLPKernel(kind="nngp", depth=1, activation=kt.ReLU(), weight_variance=2.0,
         ...     bias_variance=0.0)
-        >>> ordered_gram(mlp, kt.tasks.load("aba_abb", vocab_size=100), n=6).matrix.shape
+        >>> from ktrans.theory.statistics import template_statistics
+        >>> task = kt.tasks.load("aba_abb", vocab_size=100)
+        >>> ordered_gram(template_statistics(mlp, task), n=6).matrix.shape
         (6, 6)
     """
-    symmetric, known = check_kernel(kernel), check_task(task)
+    known = statistics.task
     data = known.sample(n, seed=seed)
     order = np.argsort(data.template_ids, kind="stable")
     return OrderedGram(
-        np.asarray(symmetric(data.tokens[order])),
+        np.asarray(statistics.kernel(data.tokens[order])),
         data.template_ids[order],
-        template_matrix(symmetric, known),
+        statistics.template_matrix,
         tuple(map(str, known.templates)),
         known.diversity,
     )
@@ -127,7 +129,7 @@ def block_structure(
     kernel: object,
     dataset: Any,
     *,
-    progress: Callable[[Iterable[str]], Iterable[str]] = iter,
+    progress: Progress = in_silence,
 ) -> BlockStructure:
     """Share of limit entries, norms of E, leading eigenvalues and angles, without the matrix.
 
@@ -137,7 +139,7 @@ def block_structure(
     Args:
         kernel: A token-symmetric kernel, or its `GramOperator` on the dataset.
         dataset: Samples of a task; each template must occur.
-        progress: Wraps the names of the steps, as tqdm does.
+        progress: Wraps the names of the steps.
 
     Returns:
         Shares, counts and the Frobenius norm exact, the rest by Lanczos with residuals.
@@ -166,7 +168,7 @@ def block_structure(
         "eigenvalues": blocks.spectrum,
     }
     found: dict[str, Any] = {}
-    for name in progress(list(steps)):
+    for name in progress(list(steps), "blocks"):
         found |= steps[name]()
     return BlockStructure(len(dataset), dataset.task.diversity, **found)
 

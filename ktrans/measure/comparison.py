@@ -1,40 +1,41 @@
 """Kernels side by side on one task: errors on the same training sets, spectra, N, and reasons."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from ktrans._checks import as_int, as_ints, as_non_negative, check_word, shown
 from ktrans._numerics import as_plain
-from ktrans.gram.operator import GramOperator
-from ktrans.kernels.base import Estimate, TokenSymmetricKernel
+from ktrans._progress import Progress, in_silence
+from ktrans.kernels.base import Estimate
 from ktrans.kernels.coefficients import PairValues
 from ktrans.measure.reasons import Measured, reasons
-from ktrans.measure.unseen import MAX_SAMPLES, mean_over_seeds, unseen_error
-from ktrans.solvers.linear_system import Method
+from ktrans.measure.unseen import (
+    MAX_SAMPLES,
+    Kernels,
+    Run,
+    mean_over_seeds,
+    score_fits,
+    unseen_error,
+)
 from ktrans.solvers.ridge import KernelRidge
 from ktrans.tasks import Dataset, TemplateTask
-from ktrans.theory.certificate import Certificate, chance_error, verify
-from ktrans.theory.curves.eigenlearning import corrected_learning_curve, in_distribution_curve
-from ktrans.theory.curves.plain import learning_curve
+from ktrans.theory.certificate import Certificate, certify, chance_error
+from ktrans.theory.curves.eigenlearning import corrected_curve, in_distribution
+from ktrans.theory.curves.plain import plain_curve
 from ktrans.theory.spectrum.population import has_symmetry
-from ktrans.theory.statistics import check_kernel, check_task
+from ktrans.theory.statistics import TemplateStatistics, regression_statistics
 
 MAX_SEEDS = 1000
-# So many distinct strings are factorised: iterative methods are compiled for every size anew.
-_FACTORISED = 3000
 # Errors are told to three digits; the kernels of others may be badly scaled.
 _TOLERANCE = 1e-7
 _SPECTRUM_SAMPLES = 1000
 _CURVE_POINTS = 60
 _TEST_SEEDS = 1 << 40  # the seeds of test strings, far from those of training sets
-
-Progress = Callable[[Iterable, str], Iterable]
-Errors = Float[np.ndarray, "n seeds"]
 
 
 @dataclass(frozen=True)
@@ -174,25 +175,25 @@ class Comparison:
 
 
 def compare(
-    task: object,
-    kernels: object,
+    kernels: Kernels,
+    task: TemplateTask,
     *,
     num_samples: Any,
     num_seeds: Any,
     ridge: object,
     num_test: Any = 1000,
-    progress: Progress = lambda steps, _: steps,
+    progress: Progress = in_silence,
 ) -> Comparison:
     """Ridge regression with several kernels on the same training sets, and why they differ.
 
     Args:
-        task: A task with numbers as labels.
         kernels: Token-symmetric kernels by name.
+        task: A task with numbers as labels.
         num_samples: Values of n.
         num_seeds: Training sets for each n.
         ridge: λ ≥ 0, absolute.
         num_test: Fresh strings of the training distribution for each training set.
-        progress: Wraps loops, as tqdm does; gets the steps and a word about them.
+        progress: Wraps loops; gets the steps and a word about them.
 
     Returns:
         The comparison: errors on unseen symbols exact for each training set, errors in distribution
@@ -211,13 +212,13 @@ def compare(
         >>> from ktrans.measure.comparison import compare
         >>> mlp = dict(depth=1, activation=kt.ReLU(), weight_variance=2.0, bias_variance=0.0)
         >>> kernels = {kind: kt.MLPKernel(kind=kind, **mlp) for kind in ("nngp", "ntk")}
-        >>> found = compare(kt.tasks.load("aba_abb", vocab_size=30), kernels, num_samples=[20, 40],
+        >>> found = compare(kernels, kt.tasks.load("aba_abb", vocab_size=30), num_samples=[20, 40],
         ...     num_seeds=2, ridge=1e-3, num_test=50)
         >>> found.kernels["ntk"].unseen.shape, found.kernels["ntk"].certificate.nonsingular
         ((2, 2), False)
     """
     start = time.perf_counter()
-    known, named = _read_task(task), _read_kernels(kernels)
+    known = _read(kernels, task)
     design = Design(
         as_ints("num_samples", num_samples, 1, MAX_SAMPLES),
         num_seeds,
@@ -225,47 +226,31 @@ def compare(
         as_non_negative("ridge", ridge),
     )
     certified = [
-        verify(known, each.kernel, ridge=design.ridge)
-        for each in progress(list(named.values()), "certificates")
+        certify(each, ridge=design.ridge) for each in progress(list(known.values()), "certificates")
     ]
-    errors = [
-        _errors(known, design, run, list(named.values()))
-        for run in progress(design.runs, "ridge regression")
-    ]
+    values = [PairValues(each.kernel) for each in known.values()]
+    errors = score_fits(
+        values, [Run(task, *run) for run in design.runs], design.ridge, _score(design), progress,
+        tolerance=_TOLERANCE, on_failure="raise",
+    )  # fmt: skip
     # Axes n, seed, kernel, and whether the error is on unseen symbols or in distribution.
-    table = np.array(errors).reshape(len(design.num_samples), num_seeds, len(named), 2)
+    table = errors.reshape(len(design.num_samples), num_seeds, len(known), 2)
     found = {
-        name: _conclude(
-            known, design, named[name], certified[i], *np.moveaxis(table, -1, 0)[..., i]
-        )
-        for i, name in enumerate(progress(list(named), "spectra"))
+        name: _conclude(known[name], design, values[i], certified[i], table[:, :, i])
+        for i, name in enumerate(progress(list(known), "spectra"))
     }
     seconds = time.perf_counter() - start
-    return Comparison(_describe(known), design, chance_error(known) or 0.0, found, seconds)
+    return Comparison(_describe(task), design, chance_error(task) or 0.0, found, seconds)
 
 
-class _Known(NamedTuple):
-    """A kernel and the values already known of it, shared by all data sets."""
+def _score(design: Design) -> Callable[[KernelRidge, Dataset, Run], tuple[float, float]]:
+    """Errors on unseen symbols, and on test strings that are the same for all kernels."""
 
-    kernel: TokenSymmetricKernel
-    values: PairValues
+    def score(model: KernelRidge, _: Dataset, run: Run) -> tuple[float, float]:
+        test = run.task.sample(design.num_test, seed=_TEST_SEEDS + run.seed)
+        return unseen_error(model, run.task), _in_distribution(model, test)
 
-    def fit(self, data: Dataset, ridge: float) -> KernelRidge:
-        operator = GramOperator(self.kernel, data, values=self.values)
-        few = len(operator.distinct.first) <= _FACTORISED
-        method: Method = "dense" if few else "auto"
-        model = KernelRidge(self.kernel, ridge=ridge, method=method, tolerance=_TOLERANCE)
-        return model.fit(operator, data.labels)
-
-
-def _errors(
-    task: TemplateTask, design: Design, run: tuple[int, int], kernels: list[_Known]
-) -> list[tuple[float, float]]:
-    """Errors on unseen symbols and in distribution, of each kernel on one training set."""
-    n, seed = run
-    data, test = task.sample(n, seed=seed), task.sample(design.num_test, seed=_TEST_SEEDS + seed)
-    models = (known.fit(data, design.ridge) for known in kernels)
-    return [(unseen_error(model, task), _in_distribution(model, test)) for model in models]
+    return score
 
 
 def _in_distribution(model: KernelRidge, test: Dataset) -> float:
@@ -274,33 +259,32 @@ def _in_distribution(model: KernelRidge, test: Dataset) -> float:
 
 
 def _conclude(
-    task: TemplateTask,
+    known: TemplateStatistics,
     design: Design,
-    known: _Known,
+    values: PairValues,
     certificate: Certificate,
-    unseen: Errors,
-    in_distribution: Errors,
+    errors: Float[np.ndarray, "n seeds 2"],
 ) -> KernelComparison:
     last = int(np.argmax(design.num_samples))
-    measured = Measured(design.num_samples[last], unseen[last], in_distribution[last])
+    measured = Measured(design.num_samples[last], *np.moveaxis(errors[last], -1, 0))
     return KernelComparison(
         certificate=certificate,
-        unseen=unseen,
-        in_distribution=in_distribution,
-        curves=_curves(task, design, known.kernel),
-        eigenvalues=_eigenvalues(task, design, known.values),
-        reasons=reasons(task, known.kernel, certificate, measured),
+        unseen=errors[..., 0],
+        in_distribution=errors[..., 1],
+        curves=_curves(known, design),
+        eigenvalues=_eigenvalues(known.task, design, values),
+        reasons=reasons(known, certificate, measured),
     )
 
 
-def _curves(task: TemplateTask, design: Design, kernel: TokenSymmetricKernel) -> Curves:
+def _curves(known: TemplateStatistics, design: Design) -> Curves:
     grid = np.geomspace(min(design.num_samples), max(design.num_samples), _CURVE_POINTS)
     options: Any = {"num_samples": grid, "ridge": design.ridge}
-    limit = learning_curve(kernel, task, **options).mse
-    if not has_symmetry(task):
+    limit = plain_curve(known, **options).mse
+    if not has_symmetry(known.task):
         return Curves(grid, limit, None, None)
-    unseen = corrected_learning_curve(kernel, task, **options).mse
-    return Curves(grid, limit, unseen, in_distribution_curve(kernel, task, **options).risk)
+    unseen = corrected_curve(known, **options).mse
+    return Curves(grid, limit, unseen, in_distribution(known, **options).risk)
 
 
 def _eigenvalues(task: TemplateTask, design: Design, values: PairValues) -> Float[np.ndarray, "n"]:
@@ -309,18 +293,14 @@ def _eigenvalues(task: TemplateTask, design: Design, values: PairValues) -> Floa
     return np.linalg.eigvalsh((matrix + matrix.T) / 2)[::-1] / len(tokens)
 
 
-def _read_task(task: object) -> TemplateTask:
-    known = check_task(task)
-    if isinstance(known.labels, tuple):
-        raise ValueError("`task` has symbols as labels (next token); give its templates numbers.")
-    return known
-
-
-def _read_kernels(kernels: object) -> dict[str, _Known]:
+def _read(kernels: object, task: object) -> dict[str, TemplateStatistics]:
+    if isinstance(kernels, TemplateTask):
+        raise TypeError(
+            "`kernels` must stand before `task`, as in `ktrans.compare(kernels, task)`; got a task."
+        )
     if not isinstance(kernels, Mapping) or not kernels:
         raise ValueError(f"`kernels` must be kernels by name, at least one; got {shown(kernels)}.")
-    checked = {str(name): check_kernel(kernel) for name, kernel in kernels.items()}
-    return {name: _Known(kernel, PairValues(kernel)) for name, kernel in checked.items()}
+    return {str(name): regression_statistics(kernel, task) for name, kernel in kernels.items()}
 
 
 def _describe(task: TemplateTask) -> dict[str, Any]:

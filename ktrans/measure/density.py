@@ -1,6 +1,6 @@
 """The density of the eigenvalues of a Gram matrix, by stochastic Lanczos quadrature."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from scipy.special import ndtr
 
 from ktrans._checks import as_int, as_positive, as_reals, check_kind, shown
 from ktrans._numerics import in_float64
+from ktrans._progress import Progress, in_silence
 from ktrans.gram.base import LinearMap
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.base import Estimate
@@ -80,7 +81,7 @@ def spectral_density(
     num_probes: int = 8,
     num_steps: int = 40,
     seed: int = 0,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = in_silence,
 ) -> SpectralDensity:
     """The density of the eigenvalues of K̂, in O(n) for each probe and step.
 
@@ -93,7 +94,7 @@ def spectral_density(
         num_probes: Random vectors, at least 2.
         num_steps: Lanczos steps s, at least 1; no more are made than there are distinct samples.
         seed: Of the probes.
-        progress: Wraps the loop over probes, as tqdm does.
+        progress: Wraps the loop over probes.
 
     Returns:
         Nodes and weights for each probe, from which everything is estimated.
@@ -119,7 +120,8 @@ def spectral_density(
     rng = np.random.default_rng(as_int("seed", seed, 0))
     steps = min(as_int("num_steps", num_steps, 1), size)
     rules = [
-        _gauss_rule(operator, rng.choice([-1.0, 1.0], size), steps) for _ in progress(range(probes))
+        _gauss_rule(operator, rng.choice([-1.0, 1.0], size), steps)
+        for _ in progress(range(probes), "probes")
     ]
     nodes, weights = (np.stack(each) for each in zip(*rules, strict=True))
     nodes = np.where(nodes > _ZERO * nodes.max(initial=0.0), nodes, 0.0)

@@ -19,14 +19,10 @@ from ktrans.patterns.classes import PairClasses, pair_classes
 from ktrans.tasks import Dataset, TemplateTask
 from ktrans.tasks.diversity import with_vocabulary
 from ktrans.theory.certificate import chance_error
-from ktrans.theory.curves.eigenlearning import corrected_learning_curve
-from ktrans.theory.curves.plain import learning_curve, samples_needed
+from ktrans.theory.curves.eigenlearning import corrected_curve
+from ktrans.theory.curves.plain import plain_curve, plain_samples_needed
 from ktrans.theory.spectrum.population import Spectrum, has_symmetry, population_spectrum
-from ktrans.theory.statistics import (
-    bounded_template_matrix,
-    check_task,
-    enclosed_spectrum,
-)
+from ktrans.theory.statistics import check_task, template_statistics
 
 READOUTS = ("cls", "per-position")
 # Of an exact view; the finer one where the coarser leaves N undecided.
@@ -201,8 +197,8 @@ def explore(task: object, setting: Setting, *, rtol: float | None = None) -> Vie
     start = time.perf_counter()
     known = with_vocabulary(read_explorable(task), setting.vocab_size)
     kernel = _kernel(setting, rtol)
-    matrix = bounded_template_matrix(kernel, known)
-    eigenvalues, bound = enclosed_spectrum(matrix)
+    statistics = template_statistics(kernel, known)
+    matrix, (eigenvalues, bound) = statistics.matrix, statistics.spectrum
     uniform = has_symmetry(known)
     plan: dict[str, Any] = {"num_samples": CURVE_SAMPLES, "ridge": setting.ridge}
     chance = chance_error(known) or 0.0
@@ -219,11 +215,11 @@ def explore(task: object, setting: Setting, *, rtol: float | None = None) -> Vie
         weights=known.weights,
         spectrum=population_spectrum(kernel, known) if uniform else None,
         curve_samples=CURVE_SAMPLES,
-        closed_form=learning_curve(kernel, known, **plan).mse,
-        corrected=corrected_learning_curve(kernel, known, **plan).mse if uniform else None,
+        closed_form=plain_curve(statistics, **plan).mse,
+        corrected=corrected_curve(statistics, **plan).mse if uniform else None,
         measured=_measure(kernel, task, known, setting),
-        samples_needed=samples_needed(
-            kernel, known, mse=_REFERENCE_SHARE * chance, ridge=setting.ridge
+        samples_needed=plain_samples_needed(
+            statistics, mse=_REFERENCE_SHARE * chance, ridge=setting.ridge
         ),
         chance=chance,
         seconds=time.perf_counter() - start,

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.optimize import linprog
 
 from ktrans._checks import as_probability, check_kind
-from ktrans.measure.unseen_errors import (
+from ktrans.measure.unseen import (
     Statistic,
     UnseenErrors,
     root_mean_square,

@@ -5,10 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ktrans.kernels.base import TokenSymmetricKernel
-from ktrans.tasks import TemplateTask
 from ktrans.theory.certificate import Certificate
-from ktrans.theory.separation import describe_separation, separation
+from ktrans.theory.separation import describe_separation, separate
+from ktrans.theory.statistics import TemplateStatistics
 
 LEARNT = 0.25  # an error of at most this share of chance counts as learnt
 
@@ -22,23 +21,22 @@ class Measured(NamedTuple):
 
 
 def reasons(
-    task: TemplateTask, kernel: TokenSymmetricKernel, certificate: Certificate, measured: Measured
+    statistics: TemplateStatistics, certificate: Certificate, measured: Measured
 ) -> tuple[str, ...]:
     """Sentences on N, on what the kernel cannot tell apart, and on what was measured.
 
     Args:
-        task: A task with numbers as labels.
-        kernel: A token-symmetric kernel.
-        certificate: Of that kernel on that task.
+        statistics: Of a kernel on a task with numbers as labels.
+        certificate: Of the same.
         measured: Errors at the largest n.
 
     Returns:
         Sentences, the first about N and the last about errors.
     """
-    found = separation(kernel, task)
+    found = separate(statistics)
     return (
         _about_matrix(certificate, len(found.groups)),
-        *describe_separation(kernel, task, found),
+        *describe_separation(statistics.kernel, statistics.task, found),
         _about_errors(certificate, measured),
     )
 

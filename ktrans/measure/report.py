@@ -1,25 +1,24 @@
 """All that `ktrans verify` finds out about a task, gathered in one record."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from ktrans._numerics import as_plain
+from ktrans._progress import Progress, in_silence
 from ktrans._provenance import versions
 from ktrans.measure.blocks import OrderedGram, ordered_gram
 from ktrans.measure.spectrum_curves import DiversitySpectrum, diversity_spectrum
 from ktrans.measure.unseen import Kernels, Measurement, Plan, measure
 from ktrans.tasks import TemplateTask
-from ktrans.tasks.diversity import with_vocabulary
-from ktrans.theory.certificate import Certificate, verify
-from ktrans.theory.curves.plain import learning_curve
+from ktrans.theory.certificate import Certificate, certify
+from ktrans.theory.curves.plain import plain_curve
+from ktrans.theory.statistics import TemplateStatistics, template_statistics
 
 _CURVE_POINTS = 60
-
-Progress = Callable[[Iterable, str], Iterable]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,28 +52,20 @@ class Report:
         )
 
 
-def certify(
-    task: TemplateTask, kernels: Kernels, ridge: float, progress: Progress = lambda s, _: s
-) -> dict[str, Certificate]:
-    """A certificate for each kernel, by name."""
-    steps = progress(kernels.items(), "certificates")
-    return {name: verify(task, kernel, ridge=ridge) for name, kernel in steps}
-
-
 def investigate(
-    task: TemplateTask,
     kernels: Kernels,
+    task: TemplateTask,
     plan: Plan,
     *,
     gram_samples: int = 100,
-    progress: Progress = lambda steps, _: steps,
+    progress: Progress = in_silence,
     keep: Callable[[dict[str, Certificate]], object] = len,
 ) -> Report:
     """Certify and measure; the first kernel also gets spectra and Gram matrices.
 
     Args:
-        task: The task.
         kernels: The kernels to compare, by name.
+        task: The task.
         plan: What to measure.
         gram_samples: Samples in the Gram matrices shown.
         progress: Wraps loops; gets the steps and a word about them.
@@ -88,20 +79,22 @@ def investigate(
     """
     start = time.perf_counter()
     plan.cells(task)  # refuses impossible vocabularies before anything is computed
-    certificates = certify(task, kernels, plan.ridge, progress)
+    known = {name: template_statistics(kernel, task) for name, kernel in kernels.items()}
+    steps = progress(known.items(), "certificates")
+    certificates = {name: certify(each, ridge=plan.ridge) for name, each in steps}
     keep(certificates)
-    main = next(iter(kernels.values()))
+    main = next(iter(known.values()))
     spectrum = diversity_spectrum(
-        main, task, num_samples=max(plan.num_samples),
-        vocab_sizes=plan.vocab_sizes or (task.vocab_size,), seed=plan.seeds[0],
-        progress=lambda steps: progress(steps, "spectra"),
+        main, num_samples=max(plan.num_samples),
+        vocab_sizes=plan.vocab_sizes or (task.vocab_size,), seed=plan.seeds[0], progress=progress,
     )  # fmt: skip
+    has_errors = not task.is_symbolic
     return Report(
         certificates=certificates,
-        measured=_measured(task, kernels, plan, progress),
-        curves=_curves(task, kernels, plan),
+        measured=measure(known, plan, progress) if has_errors else None,
+        curves=_curves(known, plan) if has_errors else None,
         spectrum=spectrum,
-        grams=[ordered_gram(main, each, gram_samples) for each in _shown_tasks(task, plan)],
+        grams=[ordered_gram(each, gram_samples) for each in _shown(main, plan)],
         seconds=time.perf_counter() - start,
     )
 
@@ -118,28 +111,18 @@ def describe_plan(task: TemplateTask, plan: Plan) -> dict[str, Any]:
     return own | as_plain(asdict(plan))
 
 
-def _measured(
-    task: TemplateTask, kernels: Kernels, plan: Plan, progress: Progress
-) -> dict[str, Measurement] | None:
-    if isinstance(task.labels, tuple):
-        return None
-    return measure(task, kernels, plan, lambda steps: progress(steps, "ridge regression"))
-
-
 def _curves(
-    task: TemplateTask, kernels: Kernels, plan: Plan
-) -> dict[str, tuple[np.ndarray, np.ndarray]] | None:
-    if isinstance(task.labels, tuple):
-        return None
+    known: Mapping[str, TemplateStatistics], plan: Plan
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     grid = np.geomspace(min(plan.num_samples), max(plan.num_samples), _CURVE_POINTS)
     return {
-        name: (grid, learning_curve(kernel, task, num_samples=grid, ridge=plan.ridge).mse)
-        for name, kernel in kernels.items()
+        name: (grid, plain_curve(each, num_samples=grid, ridge=plan.ridge).mse)
+        for name, each in known.items()
     }
 
 
-def _shown_tasks(task: TemplateTask, plan: Plan) -> list[TemplateTask]:
+def _shown(main: TemplateStatistics, plan: Plan) -> list[TemplateStatistics]:
     """Two diversities, where blocks can still be told from collisions: a small one and the own."""
-    smaller = [m for m in plan.vocab_sizes if m < task.vocab_size]
+    smaller = [m for m in plan.vocab_sizes if m < main.task.vocab_size]
     middle = sorted(smaller)[len(smaller) // 2 :][:1]
-    return [with_vocabulary(task, m) for m in (*middle, task.vocab_size)]
+    return [main.at_vocabulary(m) for m in (*middle, main.task.vocab_size)]

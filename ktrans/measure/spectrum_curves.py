@@ -1,22 +1,19 @@
 """Eigenvalues as curves in ρ: those of samples, those of the population, and their limits."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from ktrans._checks import as_int, as_ints, check_word, shown
+from ktrans._progress import Progress, in_silence
 from ktrans.gram.operator import GramOperator
-from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.coefficients import PairValues
 from ktrans.measure.eigenpairs import top_eigenpairs
-from ktrans.tasks import TemplateTask
 from ktrans.tasks.diversity import with_vocabulary
-from ktrans.theory.curves.plain import self_kernel
 from ktrans.theory.spectrum.population import Spectrum, operator_spectrum, population_operator
-from ktrans.theory.statistics import check_kernel, check_task, template_matrix
+from ktrans.theory.statistics import TemplateStatistics, template_statistics
 
 _SPARE_EIGENVALUES = 6  # of the bulk, beside the r leading ones
 _LAID_OVER = 2  # of the bulk, where population spectra are the picture
@@ -42,14 +39,13 @@ class DiversitySpectrum:
 
 
 def diversity_spectrum(
-    kernel: object,
-    task: object,
+    statistics: TemplateStatistics,
     *,
     num_samples: object,
     vocab_sizes: object,
     spare: object = _SPARE_EIGENVALUES,
     seed: object = 0,
-    progress: Callable[[Iterable], Iterable] = iter,
+    progress: Progress = in_silence,
 ) -> DiversitySpectrum:
     """Leading eigenvalues of K̂/n for several vocabularies.
 
@@ -57,13 +53,12 @@ def diversity_spectrum(
     and all others to zero. At finite n the self-kernel σ_z = K(x, x) − N_zz adds σ/n to each.
 
     Args:
-        kernel: A token-symmetric kernel.
-        task: The task; its vocabulary is replaced.
+        statistics: Of a kernel on a task; its vocabulary is replaced.
         num_samples: n.
         vocab_sizes: Values of m.
         spare: How many eigenvalues of the bulk to find beside the r leading ones.
         seed: Of the samples.
-        progress: Wraps the loop over vocabularies, as tqdm does.
+        progress: Wraps the loop over vocabularies.
 
     Returns:
         Eigenvalues with their limits.
@@ -74,7 +69,7 @@ def diversity_spectrum(
     References:
         Boix-Adserà et al., ICLR 2024 (arXiv 2310.09753), Figure 3 and the proof of the lemma.
     """
-    known, symmetric = check_task(task), check_kernel(kernel)
+    known, symmetric = statistics.task, statistics.kernel
     n = as_int("num_samples", num_samples, 1)
     tasks = [with_vocabulary(known, m) for m in as_ints("vocab_sizes", vocab_sizes, 1)]
     count = min(n, known.num_templates + as_int("spare", spare, 0))
@@ -83,13 +78,14 @@ def diversity_spectrum(
         top_eigenpairs(
             GramOperator(symmetric, each.sample(n, seed=seed), values=values), count
         ).values
-        for each in progress(tasks)
+        for each in progress(tasks, "spectra")
     ]
     return DiversitySpectrum(
         np.array([each.diversity for each in tasks]),
         n,
         np.array(rows).reshape(-1, count) / n,
-        *_limits(symmetric, known, n),
+        np.linalg.eigvalsh(statistics.limit())[::-1],
+        np.linalg.eigvalsh(statistics.limit(n))[::-1],
     )
 
 
@@ -158,7 +154,7 @@ def spectrum_curves(
     num_samples: object,
     sampled_sizes: object,
     seed: object = 0,
-    progress: Callable[[Iterable], Iterable] = iter,
+    progress: Progress = in_silence,
 ) -> SpectrumCurves:
     """Population spectra at `vocab_sizes` and spectra of samples at `sampled_sizes`.
 
@@ -172,7 +168,7 @@ def spectrum_curves(
         num_samples: n of each sample.
         sampled_sizes: Values of m at which samples are drawn.
         seed: Of the samples.
-        progress: Wraps the loop over samples, as tqdm does.
+        progress: Wraps the loop over samples.
 
     Returns:
         Exact population spectra; eigenvalues of samples by Lanczos.
@@ -180,16 +176,17 @@ def spectrum_curves(
     Raises:
         TypeError, ValueError: as `population_spectrum`, or if a vocabulary is too small.
     """
-    known, symmetric = check_task(task), check_kernel(kernel)
+    statistics = template_statistics(kernel, task)
+    known = statistics.task
     sizes = sorted(as_ints("vocab_sizes", vocab_sizes, 1))
     if not sizes or sizes[0] < 2 * known.max_wildcards:
         raise ValueError(
             f"`vocab_sizes` must hold at least one number and none below twice the number of "
             f"wildcards, {2 * known.max_wildcards}; got {shown(sizes)}."
         )
-    operator = population_operator(symmetric, known)
+    operator = population_operator(statistics.kernel, known)
     samples = diversity_spectrum(
-        symmetric, known, num_samples=num_samples, spare=_LAID_OVER,
+        statistics, num_samples=num_samples, spare=_LAID_OVER,
         vocab_sizes=as_ints("sampled_sizes", sampled_sizes, 1),
         seed=seed, progress=progress,
     )  # fmt: skip
@@ -206,13 +203,3 @@ def spectrum_curves(
 def _share(spectrum: Spectrum, mine: np.ndarray) -> float:
     carried = spectrum.eigenvalues * spectrum.multiplicities.astype(np.float64)
     return float(carried[mine].sum() / spectrum.trace)
-
-
-def _limits(
-    kernel: TokenSymmetricKernel, task: TemplateTask, n: int
-) -> tuple[Float[np.ndarray, "r"], Float[np.ndarray, "r"]]:
-    matrix = template_matrix(kernel, task)
-    root = np.sqrt(task.weights)
-    limit = root[:, None] * matrix * root
-    at_n = limit + np.diag(self_kernel(kernel, task, matrix)) / n
-    return np.linalg.eigvalsh(limit)[::-1], np.linalg.eigvalsh(at_n)[::-1]

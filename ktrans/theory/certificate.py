@@ -13,16 +13,10 @@ from ktrans.kernels.activations import Cosine
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.transformer import TransformerKernel
 from ktrans.tasks import TemplateTask
-from ktrans.theory.curves.plain import samples_needed, self_kernel
+from ktrans.theory.curves.plain import plain_samples_needed
 from ktrans.theory.separation import Separation, describe_separation, separate
-from ktrans.theory.statistics import (
-    Spectrum,
-    bounded_template_matrix,
-    check_kernel,
-    check_task,
-    enclosed_spectrum,
-)
-from ktrans.theory.structure import entry_pattern, equal_rows, is_singular_by_structure
+from ktrans.theory.statistics import Spectrum, TemplateStatistics, template_statistics
+from ktrans.theory.structure import is_singular_by_structure
 
 # Half of the labels' power: the error at which a task of two templates has n ν_min = 2 σ.
 _REFERENCE_SHARE = 0.25
@@ -107,8 +101,8 @@ class Certificate:
         return as_plain(vars(self) | {"holds": self.holds})
 
 
-def verify(task: object, kernel: object, *, ridge: object = 1e-6) -> Certificate:
-    """Check the hypotheses of the generalisation theorem for one task and one kernel.
+def verify(kernel: object, task: object, *, ridge: object = 1e-6) -> Certificate:
+    """Check the hypotheses of the generalisation theorem for one kernel and one task.
 
     Lemma: ridge regression with a token-symmetric kernel generalises on unseen symbols as n and ρ
     grow if the templates are pairwise disjoint and N is nonsingular. With entries of N known to
@@ -116,8 +110,8 @@ def verify(task: object, kernel: object, *, ridge: object = 1e-6) -> Certificate
     certified singular where that follows from which of its entries are equal.
 
     Args:
-        task: The template task.
         kernel: A token-symmetric kernel.
+        task: The template task.
         ridge: λ ≥ 0 for the number of samples needed; the conditions do not depend on it.
 
     Returns:
@@ -135,20 +129,20 @@ def verify(task: object, kernel: object, *, ridge: object = 1e-6) -> Certificate
         >>> task = kt.tasks.load("aba_abb", vocab_size=1000)
         >>> mlp = kt.MLPKernel(kind="ntk", depth=3, activation=kt.ReLU(), weight_variance=2.0,
         ...     bias_variance=0.0)
-        >>> kt.verify(task, mlp).nonsingular
+        >>> kt.verify(mlp, task).nonsingular
         False
     """
-    known, symmetric, penalty = (
-        check_task(task),
-        check_kernel(kernel),
-        as_non_negative("ridge", ridge),
-    )
-    matrix = bounded_template_matrix(symmetric, known)
-    spectrum, pattern = enclosed_spectrum(matrix), entry_pattern(symmetric, known)
+    return certify(template_statistics(kernel, task), ridge=ridge)
+
+
+def certify(statistics: TemplateStatistics, *, ridge: object = 1e-6) -> Certificate:
+    """`verify` from statistics that are there already."""
+    penalty, known, symmetric = as_non_negative("ridge", ridge), statistics.task, statistics.kernel
+    matrix, spectrum, pattern = statistics.matrix, statistics.spectrum, statistics.pattern
     nonsingular = _decide(pattern, spectrum, matrix.certified)
-    separation = separate(known, equal_rows(pattern), matrix)
+    separation = separate(statistics)
     follows = None if known.is_symbolic else separation.follows(known.labels)
-    sigma = self_kernel(symmetric, known, matrix.value)
+    sigma = statistics.self_kernel
     smallest = float(np.abs(spectrum.eigenvalues).min())
     return Certificate(
         task_name=known.name,
@@ -165,7 +159,7 @@ def verify(task: object, kernel: object, *, ridge: object = 1e-6) -> Certificate
         template_matrix_error=matrix.bound,
         self_kernel=sigma,
         sample_scale=_ratio(len(sigma) * float(np.mean(sigma + penalty)), smallest, nonsingular),
-        samples_needed=_samples_needed(symmetric, known, penalty),
+        samples_needed=_samples_needed(statistics, penalty),
         chance=chance_error(known),
         ridge=penalty,
         diversity=known.diversity,
@@ -203,11 +197,11 @@ def _ratio(numerator: float, smallest: float, nonsingular: bool | None) -> float
     return math.inf if nonsingular is False or smallest == 0 else float(numerator / smallest)
 
 
-def _samples_needed(kernel: TokenSymmetricKernel, task: TemplateTask, ridge: float) -> float | None:
-    chance = chance_error(task)
+def _samples_needed(statistics: TemplateStatistics, ridge: float) -> float | None:
+    chance = chance_error(statistics.task)
     if not chance:
         return None
-    return samples_needed(kernel, task, mse=_REFERENCE_SHARE * chance, ridge=ridge)
+    return plain_samples_needed(statistics, mse=_REFERENCE_SHARE * chance, ridge=ridge)
 
 
 def _witness(task: TemplateTask) -> str | None:

@@ -25,8 +25,8 @@ from ktrans.kernels._custom import Custom
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.tasks import TemplateTask
 from ktrans.tasks.candidates import EnlargedTemplates, enlarged_templates
-from ktrans.theory.certificate import Spectrum, describe_kernel, enclosed_spectrum
-from ktrans.theory.statistics import check_kernel, check_task
+from ktrans.theory.certificate import describe_kernel
+from ktrans.theory.statistics import Spectrum, check_kernel, check_task, enclosed_spectrum
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ def enlarged_template_matrix(kernel: object, task: object) -> Bounded:
     return Bounded((value + value.T) / 2, (bound + bound.T) / 2, certified)
 
 
-def verify_next_token(task: object, kernel: object) -> NextTokenCertificate:
+def verify_next_token(kernel: object, task: object) -> NextTokenCertificate:
     """Whether a kernel learns to predict symbols that it has never seen.
 
     Rows of N that are equal by symmetry form classes, with equal scores on unseen symbols for every
@@ -107,8 +107,8 @@ def verify_next_token(task: object, kernel: object) -> NextTokenCertificate:
     classes are those of the strings that do not.)
 
     Args:
-        task: A task whose labels are symbols.
         kernel: A token-symmetric kernel on strings xc, such as `NextTokenKernel`.
+        task: A task whose labels are symbols.
 
     Returns:
         The certificate.
@@ -126,7 +126,7 @@ def verify_next_token(task: object, kernel: object) -> NextTokenCertificate:
         >>> base = kt.AttentionKernel(beta=1.0, gamma=0.7, rtol=1e-6)
         >>> copy = kt.tasks.load("copy", vocab_size=1000)
         >>> for b_variance in (0.0, 1.0):
-        ...     print(verify_next_token(copy, NextTokenKernel(base, b_variance)).generalises)
+        ...     print(verify_next_token(NextTokenKernel(base, b_variance), copy).generalises)
         False
         True
     """

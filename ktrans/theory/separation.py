@@ -10,12 +10,12 @@ from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.kernels.mlp import MLPKernel
 from ktrans.tasks import TemplateTask
 from ktrans.theory.statistics import (
-    bounded_template_matrix,
-    check_kernel,
+    TemplateStatistics,
     check_task,
     enclosed_spectrum,
+    template_statistics,
 )
-from ktrans.theory.structure import Groups, entry_pattern, equal_rows
+from ktrans.theory.structure import Groups, equal_rows
 
 _SHOWN_TEMPLATES = 4
 _SHOWN_GROUPS = 3
@@ -97,18 +97,19 @@ def separation(kernel: object, task: object) -> Separation:
         >>> found.follows([1.0, 1.0, -1.0, -1.0]), found.follows([1.0, -1.0, 1.0, -1.0])
         (True, False)
     """
-    symmetric, known = check_kernel(kernel), check_task(task)
-    groups = equal_rows(entry_pattern(symmetric, known))
-    return separate(known, groups, bounded_template_matrix(symmetric, known))
+    return separate(template_statistics(kernel, task))
 
 
-def separate(task: TemplateTask, groups: Groups, matrix: Bounded) -> Separation:
-    """The same from the groups of equal rows and N with its bounds."""
+def separate(statistics: TemplateStatistics) -> Separation:
+    """`separation` from statistics that are there already."""
+    matrix, groups = statistics.matrix, equal_rows(statistics.pattern)
     first = [group[0] for group in groups]
     kept = Bounded(matrix.value[np.ix_(first, first)], matrix.bound[np.ix_(first, first)])
     spectrum = enclosed_spectrum(kept)
     full = matrix.certified and np.abs(spectrum.eigenvalues).min() > spectrum.bound
-    return Separation(tuple(map(str, task.templates)), groups, len(groups) if full else None)
+    return Separation(
+        tuple(map(str, statistics.task.templates)), groups, len(groups) if full else None
+    )
 
 
 def mlp_groups(task: object) -> Groups:

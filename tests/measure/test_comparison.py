@@ -18,7 +18,7 @@ DESIGN = {"num_samples": [20, 400], "num_seeds": 3, "ridge": 0.01, "num_test": 3
 
 @pytest.fixture(scope="module")
 def found():
-    return compare(TASK, KERNELS, **DESIGN)
+    return compare(KERNELS, TASK, **DESIGN)
 
 
 def test_all_kernels_are_fitted_to_the_same_training_sets(found):
@@ -84,7 +84,7 @@ def test_tasks_that_are_not_uniform_have_the_limit_curve_alone():
         {"αβα": 1.0, "αββ": -1.0}, vocab_size=20, substitution=kt.tasks.Zipf(1.0)
     )
     options = {"num_samples": [10], "num_seeds": 1, "ridge": 0.1, "num_test": 10}
-    (each,) = compare(task, {"MLP": MLP}, **options).kernels.values()
+    (each,) = compare({"MLP": MLP}, task, **options).kernels.values()
     assert each.curves.unseen is None
     assert np.isnan(each.summary["unseen"].stderr[0])
     assert each.curves.limit.shape == each.curves.num_samples.shape
@@ -105,8 +105,8 @@ def test_tasks_that_are_not_uniform_have_the_limit_curve_alone():
         ({"task": kt.tasks.load("copy")}, ValueError, "`task` has symbols as labels"),
     ],
 )
-def test_wrong_inputs_are_named(changes, kind, sentence):
+def test_wrong_inputs_are_named(unchecked, changes, kind, sentence):
     given = {"task": TASK, "kernels": KERNELS} | DESIGN | changes
     task, kernels = given.pop("task"), given.pop("kernels")
     with pytest.raises(kind, match=sentence):
-        compare(task, kernels, **given)
+        compare(kernels, task, **given)

@@ -36,7 +36,7 @@ def test_an_estimate_says_so_and_is_within_its_bound(certified, estimated):
 
 
 def test_a_certified_view_agrees_with_the_certificate(certified):
-    certificate = kt.verify(TASK, SMALL.kernel(certified.rtol), ridge=SMALL.ridge)
+    certificate = kt.verify(SMALL.kernel(certified.rtol), TASK, ridge=SMALL.ridge)
     assert certified.sigma_min == certificate.sigma_min
     assert certified.bound == certificate.sigma_min_error
     assert certified.samples_needed == certificate.samples_needed

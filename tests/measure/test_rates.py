@@ -3,8 +3,8 @@ import pytest
 
 import ktrans as kt
 from ktrans.measure.rates import compare_with_theorem, fit_bound, power_law
-from ktrans.measure.unseen import Plan
-from ktrans.measure.unseen_errors import (
+from ktrans.measure.unseen import (
+    Plan,
     UnseenErrors,
     measure_unseen,
     root_mean_square,
@@ -30,7 +30,7 @@ def made(n, rho, seeds=40, exponents=(-1.0, -1.0), noise=0.0):
 def test_measured_errors_are_those_of_ridge_regression():
     task = kt.tasks.load("aba_abb", vocab_size=50, noise_std=0.5)
     plan = Plan(num_samples=(30, 60), vocab_sizes=(50,), seeds=(3, 4), ridge=0.2)
-    cells = measure_unseen(task, KERNEL, plan)
+    cells = measure_unseen(KERNEL, task, plan)
     model = kt.KernelRidge(KERNEL, ridge=0.2).fit(task.sample(60, seed=4))
     wanted = model.predict_unseen() - task.labels
     # To the residual of conjugate gradients.

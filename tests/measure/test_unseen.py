@@ -8,6 +8,7 @@ from ktrans.measure.spectrum_curves import diversity_spectrum
 from ktrans.measure.unseen import Plan, measure
 from ktrans.solvers.ridge import KernelRidge
 from ktrans.tasks.diversity import can_change_vocabulary, vocabulary_for, with_vocabulary
+from ktrans.theory.statistics import template_statistics
 from tests.coincidence_kernel import CoincidenceKernel
 
 KERNEL = CoincidenceKernel(weight=0.1)
@@ -17,7 +18,7 @@ EXACT = 1e-9
 
 
 def test_each_cell_is_the_mean_over_training_sets():
-    found = measure(TASK, {"kernel": KERNEL}, PLAN)["kernel"]
+    found = measure({"kernel": template_statistics(KERNEL, TASK)}, PLAN)["kernel"]
     unseen, training = [], []
     for seed in PLAN.seeds:
         data = TASK.sample(60, seed=seed)
@@ -39,12 +40,16 @@ def test_n_is_swept_at_two_diversities_and_diversity_at_the_largest_n():
 
 def test_a_single_seed_has_no_standard_error():
     plan = Plan(num_samples=(20,), vocab_sizes=(), seeds=(0,), ridge=0.1)
-    assert np.isnan(measure(TASK, {"kernel": KERNEL}, plan)["kernel"].unseen_stderr).all()
+    assert np.isnan(
+        measure({"kernel": template_statistics(KERNEL, TASK)}, plan)["kernel"].unseen_stderr
+    ).all()
 
 
 def test_the_largest_eigenvalue_of_one_template_without_collisions_is_the_limit():
     task = kt.TemplateTask.from_templates({"αβα": 1.0}, vocab_size=10**7)
-    found = diversity_spectrum(KERNEL, task, num_samples=40, vocab_sizes=(10**7,))
+    found = diversity_spectrum(
+        template_statistics(KERNEL, task), num_samples=40, vocab_sizes=(10**7,)
+    )
     np.testing.assert_allclose(found.eigenvalues[0, 0], found.limit_at_n[0], rtol=EXACT)
     assert found.limit_at_n[0] > found.limit[0]
 

@@ -23,7 +23,7 @@ MLP = kt.MLPKernel(
 def found():
     kernels = {"coincidences": CoincidenceKernel(weight=1e-6), "MLP": MLP}
     options = {"num_samples": [10, 40], "num_seeds": 2, "ridge": 0.1, "num_test": 20}
-    return compare(kt.tasks.load("aba_abb", vocab_size=30), kernels, **options)
+    return compare(kernels, kt.tasks.load("aba_abb", vocab_size=30), **options)
 
 
 def test_points_are_means_and_lines_are_closed_forms(found):

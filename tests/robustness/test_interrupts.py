@@ -15,8 +15,8 @@ import pytest
 
 import ktrans
 from ktrans import _interrupts
+from ktrans._progress import show_progress
 from ktrans.cli import main
-from ktrans.cli.output import progress_bar
 from tests.robustness.test_command_line import SWEEP
 
 SAID = "ktrans: Interrupted; files written before are whole."
@@ -37,8 +37,8 @@ def test_an_interruption_is_one_line(capsys, monkeypatch):
 
 def test_the_line_does_not_stand_behind_a_progress_bar(capsys, monkeypatch):
     def run(_):
-        for step in progress_bar("outer")(range(9)):
-            for _ in progress_bar("inner")(range(step)):
+        for step in show_progress(range(9), "outer"):
+            for _ in show_progress(range(step), "inner"):
                 interrupt()
 
     monkeypatch.setattr("ktrans.cli.verify.command.run", run)

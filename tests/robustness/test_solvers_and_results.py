@@ -6,12 +6,12 @@ import pytest
 import ktrans as kt
 from ktrans.measure import measure_unseen, spectrum_curves
 from ktrans.measure.alignment import cumulative_power
-from ktrans.measure.blocks import ordered_gram
 from ktrans.measure.collisions.geometry import collision_design
 from ktrans.measure.density import SpectralDensity
 from ktrans.measure.unseen import Plan
 from ktrans.tasks.diversity import with_vocabulary
 from ktrans.theory.separation import Separation
+from ktrans.theory.statistics import template_statistics
 from tests.robustness.one_sentence import check_refusal, refused
 from tests.robustness.small import (
     COSINE,
@@ -260,12 +260,25 @@ ROWS = [
         "template matrix swapped",
         lambda: kt.template_matrix(TASK, MLP),
         TypeError,
-        "`kernel`",
-        "got TemplateTask",
+        "`kernel` must stand before `task`",
+        "got a task",
     ),
-    refused("verify swapped", lambda: kt.verify(MLP, TASK), TypeError, "`task`", "MLPKernel"),
     refused(
-        "verify ridge", lambda: kt.verify(TASK, MLP, ridge=-1.0), ValueError, "`ridge`", "-1.0"
+        "verify swapped",
+        lambda: kt.verify(TASK, MLP),
+        TypeError,
+        "`kernel` must stand before `task`",
+        "got a task",
+    ),
+    refused(
+        "compare swapped",
+        lambda: kt.compare(TASK, {"mlp": MLP}, num_samples=[8], num_seeds=1, ridge=0.1),
+        TypeError,
+        "`kernels` must stand before `task`",
+        "got a task",
+    ),
+    refused(
+        "verify ridge", lambda: kt.verify(MLP, TASK, ridge=-1.0), ValueError, "`ridge`", "-1.0"
     ),
     refused("separation kernel", lambda: kt.separation(None, TASK), TypeError, "`kernel`", "None"),
     refused("groups task", lambda: kt.mlp_groups([1]), TypeError, "`task`", "got list"),
@@ -372,28 +385,28 @@ ROWS = [
     ),
     refused(
         "compare kernels list",
-        lambda: kt.compare(TASK, [MLP], num_samples=[8], num_seeds=1, ridge=0.1),
+        lambda: kt.compare([MLP], TASK, num_samples=[8], num_seeds=1, ridge=0.1),
         ValueError,
         "`kernels`",
         "[MLPKernel",
     ),
     refused(
         "compare kernels empty",
-        lambda: kt.compare(TASK, {}, num_samples=[8], num_seeds=1, ridge=0.1),
+        lambda: kt.compare({}, TASK, num_samples=[8], num_seeds=1, ridge=0.1),
         ValueError,
         "`kernels`",
         "{}",
     ),
     refused(
         "compare seeds",
-        lambda: kt.compare(TASK, {"mlp": MLP}, num_samples=[8], num_seeds=0, ridge=0.1),
+        lambda: kt.compare({"mlp": MLP}, TASK, num_samples=[8], num_seeds=0, ridge=0.1),
         ValueError,
         "`num_seeds`",
         "0",
     ),
     refused(
         "compare test",
-        lambda: kt.compare(TASK, {"mlp": MLP}, num_samples=[8], num_seeds=1, ridge=0.1, num_test=0),
+        lambda: kt.compare({"mlp": MLP}, TASK, num_samples=[8], num_seeds=1, ridge=0.1, num_test=0),
         ValueError,
         "`num_test`",
         "0",
@@ -463,7 +476,7 @@ ROWS = [
         "`density`",
         "MLPKernel",
     ),
-    refused("next-token numbers", lambda: kt.verify_next_token(TASK, NAMING), ValueError, "`task`"),
+    refused("next-token numbers", lambda: kt.verify_next_token(NAMING, TASK), ValueError, "`task`"),
     refused(
         "next-token ridge",
         lambda: kt.NextTokenRidge(NAMING, -1.0).fit(SYMBOLS),
@@ -574,7 +587,7 @@ ROWS = [
     ),
     refused(
         "compare counts set",
-        lambda: kt.compare(TASK, {"mlp": MLP}, num_samples={8}, num_seeds=1, ridge=0.1),
+        lambda: kt.compare({"mlp": MLP}, TASK, num_samples={8}, num_seeds=1, ridge=0.1),
         TypeError,
         "`num_samples`",
         "{8}",
@@ -584,7 +597,7 @@ ROWS = [
     refused("plan seeds twice", lambda: plan(seeds=(1, 1)), ValueError, "`seeds`", "[1, 1]"),
     refused(
         "measure plan",
-        lambda: measure_unseen(TASK, MLP, {"seeds": 1}),
+        lambda: measure_unseen(MLP, TASK, {"seeds": 1}),
         TypeError,
         "`plan`",
         "seeds",
@@ -599,7 +612,7 @@ ROWS = [
         "20.5",
     ),
     refused("vocabulary", lambda: with_vocabulary(TASK, 1.5), TypeError, "`vocab_size`", "1.5"),
-    refused("blocks in order", lambda: ordered_gram(MLP, "aba", 8), TypeError, "`task`", "str"),
+    refused("blocks in order", lambda: template_statistics(MLP, "aba"), TypeError, "`task`", "str"),
     refused(
         "design of half samples",
         lambda: collision_design(TASK, 7.5, diversity=2.0, geometry="star"),

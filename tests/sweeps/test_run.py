@@ -70,8 +70,9 @@ def test_a_finished_sweep_computes_nothing_and_a_larger_one_what_is_new(swept, t
     dataset, folder = swept[0], shutil.copytree(swept[1], tmp_path / "copy")
     done = []
 
-    def watch(steps, total):
+    def watch(steps, word):
         for step in steps:
+            assert word == "training sets"
             done.append(step)
             yield step
 
@@ -85,7 +86,7 @@ def test_a_finished_sweep_computes_nothing_and_a_larger_one_what_is_new(swept, t
 
 
 def test_an_unfinished_dataset_has_nan_where_nothing_is_known(tmp_path):
-    def stop(steps, total):
+    def stop(steps, word):
         # The closed forms of two tasks and kernels come first.
         yield from (step for step, _ in zip(steps, range(10), strict=False))
         raise KeyboardInterrupt

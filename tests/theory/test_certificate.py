@@ -19,7 +19,7 @@ ABA_ABB = kt.tasks.load("aba_abb", vocab_size=1000)
 
 
 def test_transformer_is_certified_on_aba_abb():
-    certificate = verify(ABA_ABB, TRANSFORMER)
+    certificate = verify(TRANSFORMER, ABA_ABB)
     wanted = [1.7486308082e-4, 0.8234289585]
     assert certificate.sigma_min_error < 1e-9
     # The reference values have ten digits, and are off by half a unit in the last at most.
@@ -32,7 +32,7 @@ def test_transformer_is_certified_on_aba_abb():
 
 
 def test_mlp_is_certified_singular_on_aba_abb():
-    certificate = verify(ABA_ABB, MLP)
+    certificate = verify(MLP, ABA_ABB)
     assert certificate.nonsingular is False
     assert certificate.holds is False
     assert certificate.sample_scale == certificate.samples_needed == np.inf
@@ -40,13 +40,13 @@ def test_mlp_is_certified_singular_on_aba_abb():
 
 def test_mlp_is_certified_nonsingular_where_a_regular_token_decides():
     task = kt.tasks.load("regular_cue", vocab_size=100)
-    assert verify(task, MLP).nonsingular is True
+    assert verify(MLP, task).nonsingular is True
 
 
 def test_bounds_that_are_too_wide_leave_it_undecided():
     task = kt.tasks.load("same_different", vocab_size=10)
-    assert verify(task, CoincidenceKernel()).nonsingular is True
-    certificate = verify(task, CoincidenceKernel(bound=1.0))
+    assert verify(CoincidenceKernel(), task).nonsingular is True
+    certificate = verify(CoincidenceKernel(bound=1.0), task)
     assert certificate.nonsingular is None
     assert certificate.holds is None
     assert certificate.verdict.startswith("Undecided")
@@ -54,21 +54,21 @@ def test_bounds_that_are_too_wide_leave_it_undecided():
 
 def test_estimates_certify_nothing():
     task = kt.tasks.load("same_different", vocab_size=10)
-    certificate = verify(task, CoincidenceKernel(certified=False))
+    certificate = verify(CoincidenceKernel(certified=False), task)
     assert certificate.nonsingular is None
     assert "Some kernel values are estimates, which certify nothing." in certificate.remarks
 
 
 def test_templates_that_meet_are_refuted_with_the_string():
     task = kt.TemplateTask.from_templates({"Aα": 1.0, "αB": -1.0}, vocab_size=10)
-    certificate = verify(task, MLP)
+    certificate = verify(MLP, task)
     assert not certificate.disjoint
     assert certificate.witness == "'A B' matches both Aα and αB"
     assert certificate.holds is False
 
 
 def test_symbolic_labels_are_not_covered():
-    certificate = verify(kt.tasks.load("copy", vocab_size=10), MLP)
+    certificate = verify(MLP, kt.tasks.load("copy", vocab_size=10))
     assert certificate.holds is False
     assert certificate.samples_needed is None
     assert certificate.verdict.startswith("Not covered")
@@ -76,18 +76,18 @@ def test_symbolic_labels_are_not_covered():
 
 def test_other_activations_get_a_remark():
     kernel = kt.TransformerKernel(beta=0.0, gamma=0.7, activation=kt.ReLU())
-    (remark,) = verify(ABA_ABB, kernel).remarks
+    (remark,) = verify(kernel, ABA_ABB).remarks
     assert remark.startswith("Theorem 3.4 is about φ = cos")
 
 
 def test_sample_scale_is_where_two_balanced_templates_reach_a_quarter():
-    certificate = verify(ABA_ABB, TRANSFORMER)
+    certificate = verify(TRANSFORMER, ABA_ABB)
     assert certificate.samples_needed == pytest.approx(certificate.sample_scale, rel=1e-6)
 
 
 @pytest.mark.parametrize("kernel", [MLP, CoincidenceKernel()], ids=["mlp", "coincidence"])
 def test_the_dictionary_is_json(kernel):
-    certificate = verify(ABA_ABB, kernel)
+    certificate = verify(kernel, ABA_ABB)
     read = json.loads(json.dumps(certificate.to_dict(), allow_nan=False))
     assert read["nonsingular"] is certificate.nonsingular
     assert read["template_matrix"] == certificate.template_matrix.tolist()
@@ -128,4 +128,4 @@ def test_rank_is_exact():
 
 def test_a_negative_ridge_is_refused():
     with pytest.raises(ValueError, match=r"`ridge` must be non-negative; got -1\.0"):
-        verify(ABA_ABB, MLP, ridge=-1.0)
+        verify(MLP, ABA_ABB, ridge=-1.0)

@@ -60,7 +60,7 @@ def test_a_map_is_pointwise_sigma_min():
 
 def test_a_map_states_the_bound_of_the_certificate():
     found = kt.cosine_map(TASK, beta=0.3, gamma=0.5, b1=[1.0], b2=[0.5], rtol=RTOL)
-    certificate = kt.verify(TASK, kernel_at(0.3, 0.5, 1.0, 0.5))
+    certificate = kt.verify(kernel_at(0.3, 0.5, 1.0, 0.5), TASK)
     assert found.sigma_min[0, 0] == certificate.sigma_min
     assert found.bound[0, 0] == certificate.sigma_min_error
 
@@ -126,9 +126,9 @@ def test_an_empty_map_is_empty():
 @pytest.mark.slow
 def test_the_best_conditioned_kernel_beats_the_default_one():
     found = kt.best_conditioned(TASK)
-    default = kt.verify(TASK, kernel_at(1.0, 0.7, 1.0, 0.5, rtol=1e-6))
+    default = kt.verify(kernel_at(1.0, 0.7, 1.0, 0.5, rtol=1e-6), TASK)
     assert found.condition_number <= default.condition_number
-    again = kt.verify(TASK, found.kernel)
+    again = kt.verify(found.kernel, TASK)
     assert again.condition_number == pytest.approx(found.condition_number, rel=1e-3)
     assert again.sigma_min == pytest.approx(found.sigma_min, abs=ROUNDING)
 

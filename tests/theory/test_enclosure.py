@@ -27,7 +27,7 @@ def eigenvalues_in_fifty_digits(matrix):
 def test_enclosures_hold_the_known_eigenvalues_of_aba_abb():
     pytest.importorskip("flint")
     enclosure = kt.enclose_spectrum(TRANSFORMER, ABA_ABB)
-    certificate = kt.verify(ABA_ABB, TRANSFORMER)
+    certificate = kt.verify(TRANSFORMER, ABA_ABB)
     assert enclosure.nonsingular is True
     assert hold(enclosure, np.array([1.7486308082e-4, 0.8234289585]))
     # Eigenvalue isolation widens the balls; they stay within twice what Weyl's inequality says.

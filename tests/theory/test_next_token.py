@@ -31,7 +31,7 @@ SELECT, SAME = task_of({"ααβ": "α", "αβα": "β"}), task_of({"αα": "s", 
 
 @pytest.mark.parametrize("task", [COPY, FIRST, SELECT])
 def test_labels_that_are_wildcards_need_the_b_term(task):
-    without, with_b = (verify_next_token(task, kernel(b)) for b in (0.0, 1.0))
+    without, with_b = (verify_next_token(kernel(b), task) for b in (0.0, 1.0))
     assert without.generalises is False
     assert len(without.unreachable) == task.num_templates
     assert without.verdict.startswith("Refuted")
@@ -43,21 +43,21 @@ def test_labels_that_are_wildcards_need_the_b_term(task):
 @pytest.mark.parametrize("b_variance", [0.0, 1.0])
 @pytest.mark.parametrize("gamma", [0.0, 0.7])
 def test_labels_that_are_regular_tokens_need_no_b_term(b_variance, gamma):
-    assert verify_next_token(SAME, kernel(b_variance, gamma)).generalises is True
+    assert verify_next_token(kernel(b_variance, gamma), SAME).generalises is True
 
 
 def test_an_infinitely_wide_mlp_cannot_choose_between_regular_tokens_by_a_relation():
     mlp = kt.MLPKernel(
         kind="nngp", depth=1, activation=kt.ReLU(), weight_variance=2.0, bias_variance=0.0
     )
-    certificate = verify_next_token(SAME, kernel(0.0, base=mlp))
+    certificate = verify_next_token(kernel(0.0, base=mlp), SAME)
     assert certificate.generalises is False
     assert certificate.unreachable == ("αα → s", "αβ → d")
 
 
 @pytest.mark.parametrize("task", [FIRST, SELECT])
 def test_without_positions_the_b_term_cannot_tell_places_apart(task):
-    certificate = verify_next_token(task, kernel(1.0, gamma=0.0))
+    certificate = verify_next_token(kernel(1.0, gamma=0.0), task)
     assert certificate.generalises is False
     curve = next_token_curve(kernel(1.0, gamma=0.0), task, num_samples=[10**6], ridge=1e-6)
     assert curve.margin.min() <= 1e-6
@@ -66,13 +66,13 @@ def test_without_positions_the_b_term_cannot_tell_places_apart(task):
 def test_without_positions_the_b_term_still_tells_how_often_a_symbol_stands():
     task = task_of({"ααβ": "β", "αβα": "β", "αββ": "α"})
     base = kt.AttentionKernel(beta=1.0, gamma=0.0, rtol=1e-6)
-    certificate = verify_next_token(task, kernel(1.0, gamma=0.0, base=base))
+    certificate = verify_next_token(kernel(1.0, gamma=0.0, base=base), task)
     assert certificate.generalises is True
     assert len(np.unique(certificate.classes)) == 4
 
 
 def test_rows_that_vanish_are_those_of_tokens_outside_and_without_b_of_wildcards():
-    without, with_b = (verify_next_token(FIRST, kernel(b)) for b in (0.0, 1.0))
+    without, with_b = (verify_next_token(kernel(b), FIRST) for b in (0.0, 1.0))
     assert without.candidates == ("αβ → α", "αβ → β", "αβ → [CLS]", "αβ → other")
     assert without.vanishing.tolist() == [True, True, False, True]
     assert with_b.vanishing.tolist() == [False, False, False, True]
@@ -94,19 +94,19 @@ def test_the_enlarged_matrix_is_that_of_the_module():
 
 def test_a_wide_bound_or_an_estimate_leaves_it_undecided():
     for base in (CoincidenceKernel(bound=10.0), CoincidenceKernel(certified=False)):
-        certificate = verify_next_token(COPY, kernel(1.0, base=base))
+        certificate = verify_next_token(kernel(1.0, base=base), COPY)
         assert certificate.generalises is None
         assert certificate.verdict.startswith("Undecided")
 
 
 def test_duals_by_quadrature_certify_nothing():
     base = kt.TransformerKernel(0.0, 0.7, kt.Custom(jnp.tanh, num_nodes=8))
-    certificate = verify_next_token(COPY, kernel(1.0, base=base))
+    certificate = verify_next_token(kernel(1.0, base=base), COPY)
     assert certificate.generalises is None
 
 
 def test_templates_that_meet_are_not_covered():
-    certificate = verify_next_token(task_of({"aα": "α", "αb": "b"}), kernel(1.0))
+    certificate = verify_next_token(kernel(1.0), task_of({"aα": "α", "αb": "b"}))
     assert certificate.generalises is None
     assert "not disjoint" in certificate.verdict
 
@@ -140,7 +140,7 @@ def test_errors_vanish_with_n_where_certified():
 
 
 def test_the_dictionary_is_json():
-    certificate = verify_next_token(COPY, kernel(1.0))
+    certificate = verify_next_token(kernel(1.0), COPY)
     read = json.loads(json.dumps(certificate.to_dict(), allow_nan=False))
     assert read["generalises"] is True
     np.testing.assert_allclose(read["enlarged_matrix"], certificate.enlarged_matrix, rtol=ROUNDING)
@@ -148,8 +148,8 @@ def test_the_dictionary_is_json():
 
 def test_wrong_inputs_are_named():
     with pytest.raises(ValueError, match="`task` must have symbols as labels"):
-        verify_next_token(kt.tasks.load("aba_abb", vocab_size=10), kernel(1.0))
+        verify_next_token(kernel(1.0), kt.tasks.load("aba_abb", vocab_size=10))
     with pytest.raises(TypeError, match="`kernel` must be a token-symmetric kernel"):
-        verify_next_token(COPY, "kernel")
+        verify_next_token("kernel", COPY)
     with pytest.raises(ValueError, match="`ridge` must be non-negative"):
         next_token_curve(kernel(1.0), COPY, num_samples=[1], ridge=-1.0)

@@ -70,7 +70,7 @@ def test_labels_can_be_followed_if_and_only_if_they_are_in_the_range_of_n():
 
 def test_what_can_be_followed_is_learnt_although_n_is_singular():
     task = kt.TemplateTask.from_templates(PARTLY_LEARNABLE, vocab_size=200)
-    certificate = kt.verify(task, mlp())
+    certificate = kt.verify(mlp(), task)
     assert certificate.nonsingular is False and certificate.follows_labels is True
     assert certificate.verdict.endswith("labelling of the templates, but can follow this one.")
     models = [kt.KernelRidge(mlp(), ridge=1e-6).fit(task.sample(n)) for n in (20, 300)]
@@ -85,7 +85,7 @@ def test_the_certificate_says_what_an_mlp_can_and_cannot_separate():
         "marked_aba_abb": ("it can tell apart {aαβα, aαββ}, {bαβα, bαββ}, but not aαβα from aαββ."),
     }
     for name, words in said.items():
-        certificate = kt.verify(kt.tasks.load(name), mlp())
+        certificate = kt.verify(mlp(), kt.tasks.load(name))
         assert words in certificate.remarks[0]
         assert certificate.follows_labels is (name == "regular_cue")
     assert certificate.groups == (("aαβα", "aαββ"), ("bαβα", "bαββ"))
@@ -93,10 +93,10 @@ def test_the_certificate_says_what_an_mlp_can_and_cannot_separate():
 
 def test_other_kernels_are_described_only_where_they_fail():
     task = kt.tasks.load("aba_abb")
-    assert kt.verify(task, CoincidenceKernel()).follows_labels is True
-    assert kt.verify(task, CoincidenceKernel()).remarks == ()
+    assert kt.verify(CoincidenceKernel(), task).follows_labels is True
+    assert kt.verify(CoincidenceKernel(), task).remarks == ()
     uniform = kt.AttentionKernel(0.0, 0.0)
-    assert kt.verify(task, uniform).remarks[0] == (
+    assert kt.verify(uniform, task).remarks[0] == (
         "Rows of N are equal: on unseen symbols the kernel cannot tell αβα from αββ."
     )
 

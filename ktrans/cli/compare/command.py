@@ -6,6 +6,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from ktrans._progress import show_progress
 from ktrans._provenance import versions
 from ktrans.cli.compare.page import comparison_page
 from ktrans.cli.compare.text import MATRIX_HEADS, error_cell, matrix_cells
@@ -22,7 +23,7 @@ from ktrans.cli.options import (
     read_origin,
     read_task,
 )
-from ktrans.cli.output import print_json, print_lines, show_progress, write_figure, write_json
+from ktrans.cli.output import print_json, print_lines, write_figure, write_json
 from ktrans.cli.page import write_report
 from ktrans.cli.tables import columns
 from ktrans.interop.kernel_files import kernel_from_file
@@ -90,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     task = read_task(arguments)
     kernels = read_compared(arguments, task)
     folder = read_folder(arguments, "compare")
-    found = compare(task, kernels, **_design(arguments), progress=show_progress)
+    found = compare(kernels, task, **_design(arguments), progress=show_progress)
     configuration = _configuration(arguments, task, found)
     record = {"configuration": configuration, "versions": versions(), **found.to_dict()}
     files = _write(folder, arguments, task, record, found) if folder is not None else []

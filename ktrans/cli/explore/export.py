@@ -19,7 +19,7 @@ task = kt.TemplateTask.from_templates(
 )
 kernel = {kernel}
 
-certificate = kt.verify(task, kernel, ridge={ridge!r})
+certificate = kt.verify(kernel, task, ridge={ridge!r})
 print("σ_min(N) =", certificate.sigma_min, "±", certificate.sigma_min_error)
 
 curve = kt.learning_curve(kernel, task, num_samples=[{n}], ridge={ridge!r})

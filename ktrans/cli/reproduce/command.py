@@ -27,8 +27,8 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser(
         "reproduce",
         help="the figures of the paper and of experiments/, published numbers beside ours",
-        description="Runs an experiment, or shows what it found if that is there already. Experiments "
-        "are those of the checkout that ktrans is installed from; no other code is run.",
+        description="Runs an experiment, or shows what it found if that is there already. "
+        "Experiments are those of the checkout that ktrans lies in; no other code is run.",
         epilog="exit status: 0 done, 2 bad input",
         allow_abbrev=False,
     )
@@ -79,8 +79,8 @@ def _load_figures() -> Any:
     checkout = Path(ktrans.__file__).resolve().parents[1]
     if not (checkout / "pyproject.toml").exists() or not (checkout / _LIST).exists():
         raise ValueError(
-            "`reproduce` needs the folder experiments/, which is in the source of ktrans and not in "
-            "the installed package; clone the source and install it with `pip install -e .`."
+            "`reproduce` needs the folder experiments/, which is in the source of ktrans and not "
+            "in the installed package; clone the source and install it with `pip install -e .`."
         )
     sys.path.insert(0, str(checkout))
     figures = importlib.import_module("experiments._figures")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ktrans._progress import show_progress
 from ktrans._provenance import versions
 from ktrans.cli.options import (
     TRANSFORMER,
@@ -19,7 +20,7 @@ from ktrans.cli.options import (
     read_origin,
     read_task,
 )
-from ktrans.cli.output import print_json, print_lines, progress_bar, write_figure, write_json
+from ktrans.cli.output import print_json, print_lines, write_figure, write_json
 from ktrans.cli.page import write_report
 from ktrans.cli.spectrum.page import Findings, spectrum_page
 from ktrans.cli.spectrum.text import (
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     spectrum = population_spectrum(kernel, task)
     data = task.sample(n, seed=arguments.seed)
     operator = GramOperator(kernel, data)
-    blocks = block_structure(operator, data, progress=progress_bar("samples"))
+    blocks = block_structure(operator, data, progress=show_progress)
     record = {
         "configuration": _configuration(arguments, task, n),
         "versions": versions(),
@@ -128,7 +129,7 @@ def _population(spectrum: Spectrum) -> dict[str, Any]:
 def _density(operator: GramOperator, spectrum: Spectrum, seed: int) -> dict[str, Any]:
     """Cumulative shares of eigenvalues of K̂, and effective dimensions, with standard errors."""
     density = spectral_density(
-        operator, num_probes=PROBES, num_steps=STEPS, seed=seed, progress=progress_bar("probes")
+        operator, num_probes=PROBES, num_steps=STEPS, seed=seed, progress=show_progress
     )
     values = density.nodes.max() * np.geomspace(1e-8, 1.0, DENSITY_POINTS)
     shares = density.cumulative(values, width=DENSITY_WIDTH)
@@ -191,7 +192,7 @@ def _curves(
     return spectrum_curves(
         kernel, task, vocab_sizes=sorted(sizes), num_samples=min(n, DEFAULT_N), seed=arguments.seed,
         sampled_sizes=[vocabulary_for(task, rho) for rho in sampled],
-        progress=progress_bar("diversities"),
+        progress=show_progress,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ktrans._checks import as_int
+from ktrans._progress import show_progress
 from ktrans.cli.options import (
     TRANSFORMER,
     add_kernel,
@@ -20,7 +21,7 @@ from ktrans.cli.options import (
     read_origin,
     read_task,
 )
-from ktrans.cli.output import print_json, print_lines, show_progress, write_figure, write_json
+from ktrans.cli.output import print_json, print_lines, write_figure, write_json
 from ktrans.cli.page import write_report
 from ktrans.cli.tables import certificate_table, error_table
 from ktrans.cli.verify.page import verify_page
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
             found = {"configuration": configuration, **describe_certificates(certificates)}
             write_json(folder / CERTIFICATE, found)
 
-    report = investigate(task, kernels, plan, progress=show_progress, keep=keep)
+    report = investigate(kernels, task, plan, progress=show_progress, keep=keep)
     record = {"configuration": configuration, **report.to_dict()}
     files = _write(folder, arguments, task, report, record) if folder is not None else []
     record["files"] = [str(path) for path in files]

@@ -1,6 +1,5 @@
 """The same diversity with different collisions: what ρ does not tell about the margin."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -16,6 +15,7 @@ from ktrans._checks import (
     check_word,
     shown,
 )
+from ktrans._progress import Progress, in_silence
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.coefficients import PairValues
 from ktrans.measure.collisions.graph import collision_graph
@@ -115,7 +115,7 @@ def geometry_margins(
     diversities: object,
     ridge: object,
     seeds: object,
-    progress: Callable[[Iterable], Iterable] = iter,
+    progress: Progress = in_silence,
 ) -> dict[str, GeometryMargins]:
     """Margins of ridge regression on unseen symbols for each geometry, at the same diversities.
 
@@ -126,7 +126,7 @@ def geometry_margins(
         diversities: Values of ρ.
         ridge: λ > 0, absolute.
         seeds: Of the samples, at least two for a standard error.
-        progress: Wraps the loop over geometries and diversities, as tqdm does.
+        progress: Wraps the loop over geometries and diversities.
 
     Returns:
         Margins by geometry: each is exact for its samples, the mean over seeds is estimated.
@@ -149,7 +149,7 @@ def geometry_margins(
     values = PairValues(symmetric)
     cells = [(geometry, rho) for geometry in GEOMETRIES for rho in _read_diversities(diversities)]
     rows: dict[str, list[tuple[float, ...]]] = {geometry: [] for geometry in GEOMETRIES}
-    for geometry, rho in progress(cells):
+    for geometry, rho in progress(cells, "geometries"):
         samples = [
             collision_design(known, num_samples, diversity=rho, geometry=geometry, seed=seed)
             for seed in chosen

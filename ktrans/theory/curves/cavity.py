@@ -14,9 +14,10 @@ from jaxtyping import Float, Int
 
 from ktrans._checks import as_int, as_non_negative
 from ktrans.theory.curves._arguments import read_counts
-from ktrans.theory.curves.eigenlearning import corrected_learning_curve
-from ktrans.theory.curves.plain import Curve, Moments, Problem, make_curve, read_problem
+from ktrans.theory.curves.eigenlearning import corrected_curve
+from ktrans.theory.curves.plain import Curve, Moments, make_curve
 from ktrans.theory.spectrum.population import Operator, population_operator
+from ktrans.theory.statistics import TemplateStatistics, regression_statistics
 
 _POOL = 4000  # messages that stand for their distribution
 _SETTLING, _AVERAGED = 15, 20  # updates of the pool
@@ -74,14 +75,14 @@ def cavity_learning_curve(
     """
     seed = as_int("seed", seed, 0)
     counts, penalty = read_counts(num_samples), as_non_negative("ridge", ridge)
-    gaussian = corrected_learning_curve(kernel, task, num_samples=counts, ridge=penalty)
-    problem, operator = read_problem(kernel, task), population_operator(kernel, task)
+    problem, operator = regression_statistics(kernel, task), population_operator(kernel, task)
+    gaussian = corrected_curve(problem, num_samples=counts, ridge=penalty)
     model = _build(operator, problem, penalty)
     means = [_mean(problem, model, operator.vocab_size, n, seed) for n in counts.tolist()]
     return make_curve(problem, counts, map(Moments, means, gaussian.variance))
 
 
-def _build(operator: Operator, problem: Problem, ridge: float) -> _Model:
+def _build(operator: Operator, problem: TemplateStatistics, ridge: float) -> _Model:
     places = [(u, a) for u, width in enumerate(operator.widths) for a in range(width)]
     values = [[operator.coefficients(u, v, ((a, b),)) for v, b in places] for u, a in places]
     covariance = np.array(values).reshape(len(places), len(places))
@@ -98,7 +99,7 @@ def _build(operator: Operator, problem: Problem, ridge: float) -> _Model:
 
 
 def _mean(
-    problem: Problem, model: _Model, vocab_size: int, n: float, seed: int
+    problem: TemplateStatistics, model: _Model, vocab_size: int, n: float, seed: int
 ) -> Float[np.ndarray, "r"]:
     rng, samples = np.random.default_rng(seed), n * problem.weights
     rates = samples[model.templates] / vocab_size

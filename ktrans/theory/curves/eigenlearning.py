@@ -13,10 +13,8 @@ from ktrans.theory.curves.filters import Resolvents, read_filter
 from ktrans.theory.curves.plain import (
     Curve,
     Moments,
-    Problem,
     least_samples,
     make_curve,
-    read_problem,
 )
 from ktrans.theory.spectrum.population import (
     Operator,
@@ -25,6 +23,7 @@ from ktrans.theory.spectrum.population import (
     operator_spectrum,
     population_operator,
 )
+from ktrans.theory.statistics import TemplateStatistics, regression_statistics
 
 # Real for ridge regression; complex for gradient flow, whose poles come in conjugate pairs.
 Table = Float[np.ndarray, "j j"] | Complex[np.ndarray, "j j"]
@@ -156,7 +155,19 @@ def corrected_learning_curve(
         >>> bool(curve.mse[0] > curve.mse[1])
         True
     """
-    state, counts = _read(kernel, task, ridge, time), read_counts(num_samples)
+    known = regression_statistics(kernel, task)
+    return corrected_curve(known, num_samples=num_samples, ridge=ridge, time=time)
+
+
+def corrected_curve(
+    statistics: TemplateStatistics,
+    *,
+    num_samples: object,
+    ridge: object = None,
+    time: object = None,
+) -> Curve:
+    """`corrected_learning_curve` from statistics that are there already."""
+    state, counts = _read(statistics, ridge, time), read_counts(num_samples)
     return make_curve(state.problem, counts, (_unseen(state, n) for n in counts.tolist()))
 
 
@@ -187,7 +198,7 @@ def corrected_samples_needed(
         >>> corrected_samples_needed(kernel, task, mse=2.0, ridge=0.1)
         0.0
     """
-    state = _read(kernel, task, ridge, time)
+    state = _read(regression_statistics(kernel, task), ridge, time)
     return least_samples(state.problem, mse, lambda n: _unseen(state, n))
 
 
@@ -216,7 +227,19 @@ def in_distribution_curve(
     References:
         Simon et al., TMLR 2023.
     """
-    state, counts = _read(kernel, task, ridge, time), read_counts(num_samples)
+    known = regression_statistics(kernel, task)
+    return in_distribution(known, num_samples=num_samples, ridge=ridge, time=time)
+
+
+def in_distribution(
+    statistics: TemplateStatistics,
+    *,
+    num_samples: object,
+    ridge: object = None,
+    time: object = None,
+) -> InDistribution:
+    """`in_distribution_curve` from statistics that are there already."""
+    state, counts = _read(statistics, ridge, time), read_counts(num_samples)
     if (counts == 0).any():
         raise ValueError("`num_samples` must be positive; got 0.")
     risks, predictions = np.empty(len(counts)), np.empty((len(counts), len(state.target)))
@@ -231,7 +254,7 @@ def in_distribution_curve(
 class _State(NamedTuple):
     """All that does not depend on n."""
 
-    problem: Problem
+    problem: TemplateStatistics
     modes: Modes
     block: Float[np.ndarray, "r r"]
     root: Float[np.ndarray, "r"]
@@ -247,12 +270,12 @@ class _Solved(NamedTuple):
     errors: Table
 
 
-def _read(kernel: object, task: object, ridge: object, time: object) -> _State:
-    resolvents, problem = read_filter(ridge, time).resolvents(), read_problem(kernel, task)
-    operator = population_operator(kernel, task)
+def _read(problem: TemplateStatistics, ridge: object, time: object) -> _State:
+    resolvents, labels = read_filter(ridge, time).resolvents(), problem.labels
+    operator = population_operator(problem.kernel, problem.task)
     root = np.sqrt(problem.weights)
     modes, block = read_modes(operator_spectrum(operator)), _trivial_block(operator, root)
-    return _State(problem, modes, block, root, root * problem.labels, resolvents)
+    return _State(problem, modes, block, root, root * labels, resolvents)
 
 
 def _trivial_block(operator: Operator, root: Float[np.ndarray, "r"]) -> Float[np.ndarray, "r r"]:

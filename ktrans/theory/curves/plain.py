@@ -9,10 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from ktrans._checks import as_positive
-from ktrans.tasks import TemplateTask
 from ktrans.theory.curves._arguments import read_counts
 from ktrans.theory.curves.filters import Filter, RidgeFilter, read_filter
-from ktrans.theory.statistics import check_kernel, check_task, template_matrix
+from ktrans.theory.statistics import TemplateStatistics, regression_statistics
 
 _MOST_SAMPLES = 1e12  # beyond, rounding of the linear system shows in the third digit
 _BISECTIONS = 60  # of n: far below one sample
@@ -34,16 +33,6 @@ class Curve:
     predictions: np.ndarray
     variance: np.ndarray
     mse: np.ndarray
-
-
-class Problem(NamedTuple):
-    """What the closed form needs: N, σ_z = K(x, x) − N_zz, f*, w, and the noise variance."""
-
-    template_matrix: Float[np.ndarray, "r r"]
-    self_kernel: Float[np.ndarray, "r"]
-    labels: Float[np.ndarray, "r"]
-    weights: Float[np.ndarray, "r"]
-    noise: float
 
 
 class Moments(NamedTuple):
@@ -98,9 +87,22 @@ def learning_curve(
         >>> kt.learning_curve(kernel, task, num_samples=[100], time=1e-6).mse.round(3)
         array([1.])
     """
-    problem, applied = read_problem(kernel, task), read_filter(ridge, time)
-    counts = read_counts(num_samples)
-    return make_curve(problem, counts, (_moments(problem, n, applied) for n in counts.tolist()))
+    return plain_curve(
+        regression_statistics(kernel, task), num_samples=num_samples, ridge=ridge, time=time
+    )
+
+
+def plain_curve(
+    statistics: TemplateStatistics,
+    *,
+    num_samples: object,
+    ridge: object = None,
+    time: object = None,
+) -> Curve:
+    """`learning_curve` from statistics that are there already."""
+    applied, counts = read_filter(ridge, time), read_counts(num_samples)
+    moments = (_moments(statistics, n, applied) for n in counts.tolist())
+    return make_curve(statistics, counts, moments)
 
 
 def samples_needed(
@@ -131,11 +133,22 @@ def samples_needed(
         >>> kt.samples_needed(mlp, task, mse=0.25, ridge=0.1)
         inf
     """
-    problem, applied = read_problem(kernel, task), read_filter(ridge, time)
-    return least_samples(problem, mse, lambda n: _moments(problem, n, applied))
+    return plain_samples_needed(
+        regression_statistics(kernel, task), mse=mse, ridge=ridge, time=time
+    )
 
 
-def least_samples(problem: Problem, mse: object, moments: Callable[[float], Moments]) -> float:
+def plain_samples_needed(
+    statistics: TemplateStatistics, *, mse: object, ridge: object = None, time: object = None
+) -> float:
+    """`samples_needed` from statistics that are there already."""
+    applied = read_filter(ridge, time)
+    return least_samples(statistics, mse, lambda n: _moments(statistics, n, applied))
+
+
+def least_samples(
+    problem: TemplateStatistics, mse: object, moments: Callable[[float], Moments]
+) -> float:
     """Where a decreasing error crosses `mse`, by doubling and bisection."""
     target = as_positive("mse", mse)
 
@@ -156,7 +169,7 @@ def least_samples(problem: Problem, mse: object, moments: Callable[[float], Mome
 
 
 def make_curve(
-    problem: Problem, counts: Float[np.ndarray, "n"], moments: Iterable[Moments]
+    problem: TemplateStatistics, counts: Float[np.ndarray, "n"], moments: Iterable[Moments]
 ) -> Curve:
     """The curve with its errors, from the moments at each number of samples."""
     parts = list(moments)
@@ -167,36 +180,7 @@ def make_curve(
     return Curve(counts, predictions, variance, errors @ problem.weights)
 
 
-def read_problem(kernel: object, task: object) -> Problem:
-    """N, the self-kernel and the labels, or one sentence about why there is no curve."""
-    known, symmetric = check_task(task), check_kernel(kernel)
-    if not isinstance(known.labels, np.ndarray):
-        raise ValueError(
-            "`task` has symbols as labels (next token), whose error is no squared error; give "
-            "its templates numbers as labels."
-        )
-    matrix = template_matrix(symmetric, known)
-    return Problem(
-        matrix,
-        self_kernel(symmetric, known, matrix),
-        known.labels,
-        known.weights,
-        known.noise_std**2,
-    )
-
-
-def self_kernel(
-    kernel: object, task: TemplateTask, matrix: Float[np.ndarray, "r r"]
-) -> Float[np.ndarray, "r"]:
-    """σ_z = K(x, x) − N_zz, what a sample shares with itself beyond what its template shares.
-
-    Never negative for a positive semi-definite kernel; rounding below zero counts as zero.
-    """
-    diagonal = check_kernel(kernel).diagonal(task.fresh_strings()[0])
-    return np.maximum(diagonal - matrix.diagonal(), 0.0)
-
-
-def _moments(problem: Problem, n: float, applied: Filter) -> Moments:
+def _moments(problem: TemplateStatistics, n: float, applied: Filter) -> Moments:
     _check_penalty(problem, applied)
     root = np.sqrt(n * problem.weights)
     system = root[:, None] * problem.template_matrix * root + np.diag(problem.self_kernel)
@@ -207,6 +191,6 @@ def _moments(problem: Problem, n: float, applied: Filter) -> Moments:
     return Moments(reach * root @ problem.labels, problem.noise * np.sum(reach**2, axis=1))
 
 
-def _check_penalty(problem: Problem, applied: Filter) -> None:
+def _check_penalty(problem: TemplateStatistics, applied: Filter) -> None:
     if applied == RidgeFilter(0.0) and (problem.self_kernel == 0).any():
         raise ValueError("`ridge` must be positive where a template has no wildcards; got 0.0.")
