@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from ktrans._provenance import device, versions
 from ktrans._store import Keep, kept_in
-from ktrans.cli.output import prepare_folder, write_figure, write_json
+from ktrans.cli.output import prepare_folder, write_json
 from ktrans.plotting import paper_style
+from ktrans.plotting.svg import write_figure
 
 R = TypeVar("R")
 

@@ -100,10 +100,10 @@ def _panel(setting: Setting, config: Config) -> dict[str, Any]:
     at, between = _ridge_points(setting, config, counts), _ridge_points(setting, config, grid)
     ridge = {
         "plain": _errors(kt.learning_curve, setting, at),
-        "corrected": _errors(kt.corrected_learning_curve, setting, at),
+        "corrected": _errors(kt.theory.corrected_learning_curve, setting, at),
         "cavity": _errors(cavity_learning_curve, setting, at),
         "plain_curve": _errors(kt.learning_curve, setting, between),
-        "corrected_curve": _errors(kt.corrected_learning_curve, setting, between),
+        "corrected_curve": _errors(kt.theory.corrected_learning_curve, setting, between),
     }
     in_distribution = {
         "corrected": _risks(setting, at),
@@ -145,9 +145,9 @@ def _flow(setting: Setting, config: Config) -> dict[str, Any]:
         "grid": grid,
         **_mean(np.array(measured).T),
         "plain": _errors(kt.learning_curve, setting, at),
-        "corrected": _errors(kt.corrected_learning_curve, setting, at),
+        "corrected": _errors(kt.theory.corrected_learning_curve, setting, at),
         "plain_curve": _errors(kt.learning_curve, setting, between),
-        "corrected_curve": _errors(kt.corrected_learning_curve, setting, between),
+        "corrected_curve": _errors(kt.theory.corrected_learning_curve, setting, between),
     }
 
 

@@ -149,8 +149,8 @@ def _closed_forms(
 ) -> dict[str, np.ndarray]:
     rule = {"num_samples": list(counts), "ridge": config.ridge}
     return {
-        "unseen": kt.corrected_learning_curve(kernel, task, **rule).mse,
-        "seen": kt.in_distribution_curve(kernel, task, **rule).risk,
+        "unseen": kt.theory.corrected_learning_curve(kernel, task, **rule).mse,
+        "seen": kt.theory.in_distribution_curve(kernel, task, **rule).risk,
     }
 
 

@@ -254,7 +254,7 @@ def _closed_form(
     """With the collisions of as many tokens as samples counted."""
     return [
         float(
-            kt.corrected_learning_curve(
+            kt.theory.corrected_learning_curve(
                 kernel,
                 with_vocabulary(kt.tasks.load(config.task), round(n)),
                 num_samples=[n],

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ktrans as kt
-from ktrans.cli.output import write_figure
 from ktrans.measure.blocks import OrderedGram, ordered_gram
 from ktrans.plotting import gram_figure, paper_style
+from ktrans.plotting.svg import write_figure
 from ktrans.theory.statistics import template_statistics
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "gram_becomes_template_matrix.png"

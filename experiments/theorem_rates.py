@@ -118,7 +118,7 @@ def _errors(cells: UnseenErrors, config: Config) -> dict[str, Any]:
 
 def _closed_form(config: Config, n: float, diversity: float) -> float:
     task, kernel = config.task_at(diversity), config.kernel
-    curve = kt.corrected_learning_curve(kernel, task, num_samples=[n], ridge=config.ridge)
+    curve = kt.theory.corrected_learning_curve(kernel, task, num_samples=[n], ridge=config.ridge)
     return float(np.sqrt(curve.mse[0]))
 
 

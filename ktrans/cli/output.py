@@ -1,4 +1,4 @@
-"""What commands and experiments write: records and figures, whole or not there."""
+"""What commands and experiments write: records, whole or not there."""
 
 import json
 import os
@@ -8,10 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from ktrans._files import name_failure, write_whole
-from ktrans.plotting.svg import draw_svg
 
 
 def prepare_folder(folder: Path) -> Path:
@@ -58,11 +55,3 @@ def write_json(path: Path, record: Any) -> Path:
     """Write a record as JSON, refusing what JSON has no words for (NaN, infinities)."""
     text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2)
     return write_whole(path, lambda stream: stream.write(text.encode() + b"\n"))
-
-
-def write_figure(path: Path, figure: Figure) -> Path:
-    """Write a figure in the format of the suffix; SVG has the same bytes for the same figure."""
-    kind = path.suffix.lstrip(".")
-    if kind == "svg":
-        return write_whole(path, lambda stream: stream.write(draw_svg(figure)))
-    return write_whole(path, lambda stream: figure.savefig(stream, format=kind))

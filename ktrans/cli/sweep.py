@@ -18,9 +18,10 @@ from ktrans._numerics import as_plain
 from ktrans._progress import show_progress
 from ktrans._store import Store
 from ktrans.cli.options import as_folder
-from ktrans.cli.output import prepare_folder, print_json, print_lines, write_figure
+from ktrans.cli.output import prepare_folder, print_json, print_lines
 from ktrans.cli.tables import columns
 from ktrans.plotting.style import paper_style
+from ktrans.plotting.svg import write_figure
 from ktrans.plotting.sweep import sweep_figure
 from ktrans.sweeps import Grid, read_sweep, run_sweep
 from ktrans.sweeps.jobs import TOLERANCE
@@ -31,14 +32,9 @@ SHOWN_COLUMNS = 8
 PATIENCE = 10  # seconds to wait for the scheduler
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "sweep",
-        help="ridge regression on a grid of tasks, kernels, vocabularies, n, ridges and seeds",
-        epilog="exit status: 0 done, 2 bad input, 130 interrupted (the same command goes on)",
-        allow_abbrev=False,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command to its parser."""
+    parser.epilog = "exit status: 0 done, 2 bad input, 130 interrupted (the same command goes on)"
     parser.add_argument("file", metavar="FILE", type=Path, help="what to sweep, in TOML")
     parser.add_argument(
         "--out", type=as_folder, metavar="DIR", help="of the results (results/FILE)"

@@ -1,7 +1,12 @@
 """What follows from a kernel and a task alone; no samples are drawn."""
 
 from ktrans.theory.certificate import Certificate, verify
-from ktrans.theory.conditioning import attention_map, best_conditioned, cosine_map, sigma_min
+from ktrans.theory.conditioning import (
+    attention_sigma_map,
+    best_conditioned,
+    cosine_sigma_map,
+    sigma_min,
+)
 from ktrans.theory.curves.cavity import cavity_learning_curve
 from ktrans.theory.curves.eigenlearning import (
     corrected_learning_curve,
@@ -21,7 +26,12 @@ from ktrans.theory.separation import Separation, mlp_groups, separation
 from ktrans.theory.spectrum.effective_dimension import population_effective_dimension
 from ktrans.theory.spectrum.population import Spectrum, population_spectrum
 from ktrans.theory.spectrum.power import population_power
-from ktrans.theory.statistics import bounded_template_matrix, template_matrix
+from ktrans.theory.statistics import (
+    TemplateStatistics,
+    bounded_template_matrix,
+    template_matrix,
+    template_statistics,
+)
 
 __all__ = [
     "Certificate",
@@ -29,13 +39,14 @@ __all__ = [
     "NextTokenCertificate",
     "Separation",
     "Spectrum",
-    "attention_map",
+    "TemplateStatistics",
+    "attention_sigma_map",
     "best_conditioned",
     "bounded_template_matrix",
     "cavity_learning_curve",
     "corrected_learning_curve",
     "corrected_samples_needed",
-    "cosine_map",
+    "cosine_sigma_map",
     "enclose_spectrum",
     "enlarged_template_matrix",
     "in_distribution_curve",
@@ -50,6 +61,7 @@ __all__ = [
     "separation",
     "sigma_min",
     "template_matrix",
+    "template_statistics",
     "verify",
     "verify_next_token",
 ]

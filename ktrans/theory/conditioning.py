@@ -73,7 +73,8 @@ def sigma_min(kernel: object, task: object) -> Any:
         >>> import jax, ktrans as kt
         >>> task = kt.tasks.load("same_different", vocab_size=10)
         >>> def margin(b1):
-        ...     return kt.sigma_min(kt.TransformerKernel(0.5, 0.7, kt.Cosine(b1=b1, b2=0.5)), task)
+        ...     kernel = kt.TransformerKernel(0.5, 0.7, kt.Cosine(b1=b1, b2=0.5))
+        ...     return kt.theory.sigma_min(kernel, task)
         >>> with jax.enable_x64(True):
         ...     slope = jax.grad(margin)(1.0)
     """
@@ -82,7 +83,7 @@ def sigma_min(kernel: object, task: object) -> Any:
     return smallest if is_traced(smallest) else float(smallest)
 
 
-def attention_map(
+def attention_sigma_map(
     task: object,
     *,
     betas: object,
@@ -143,7 +144,7 @@ def _attention_row(
     return store.keep({**codes, "beta": beta, "rtol": rtol}, work)
 
 
-def cosine_map(
+def cosine_sigma_map(
     task: object,
     *,
     beta: float,

@@ -53,7 +53,7 @@ def enclose_spectrum(kernel: object, task: object) -> Enclosure:
         >>> import ktrans as kt
         >>> task = kt.tasks.load("same_different", vocab_size=10)
         >>> kernel = kt.TransformerKernel(beta=0.5, gamma=0.7, activation=kt.Cosine(b1=1.0, b2=0.5))
-        >>> kt.enclose_spectrum(kernel, task).nonsingular
+        >>> kt.theory.enclose_spectrum(kernel, task).nonsingular
         True
     """
     flint = _flint()

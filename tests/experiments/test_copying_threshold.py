@@ -6,9 +6,9 @@ import pytest
 from experiments import copying_threshold
 from experiments.copying_threshold import PAPER_SLOPE, Config, compute
 from ktrans._store import kept_in
-from ktrans.cli.output import write_figure
 from ktrans.plotting.copying import threshold_figure
 from ktrans.plotting.style import paper_style
+from ktrans.plotting.svg import write_figure
 
 TINY = Config((24, 48), (0.2, 1.5), (8, 16), seeds=2, num_unseen=8, steps=150)
 

@@ -56,7 +56,9 @@ def test_measured_errors_are_those_of_kernel_ridge(certified):
 def test_predicted_curves_are_those_of_the_library(certified):
     kernel, plan = SMALL.kernel(certified.rtol), certified.curve_samples
     plain = kt.learning_curve(kernel, TASK, num_samples=plan, ridge=SMALL.ridge)
-    corrected = kt.corrected_learning_curve(kernel, TASK, num_samples=plan, ridge=SMALL.ridge)
+    corrected = kt.theory.corrected_learning_curve(
+        kernel, TASK, num_samples=plan, ridge=SMALL.ridge
+    )
     assert np.array_equal(certified.closed_form, plain.mse)
     assert np.array_equal(certified.corrected, corrected.mse)
 

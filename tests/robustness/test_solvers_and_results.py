@@ -280,25 +280,27 @@ ROWS = [
     refused(
         "verify ridge", lambda: kt.verify(MLP, TASK, ridge=-1.0), ValueError, "`ridge`", "-1.0"
     ),
-    refused("separation kernel", lambda: kt.separation(None, TASK), TypeError, "`kernel`", "None"),
-    refused("groups task", lambda: kt.mlp_groups([1]), TypeError, "`task`", "got list"),
+    refused(
+        "separation kernel", lambda: kt.theory.separation(None, TASK), TypeError, "`kernel`", "None"
+    ),
+    refused("groups task", lambda: kt.theory.mlp_groups([1]), TypeError, "`task`", "got list"),
     refused(
         "map betas negative",
-        lambda: kt.attention_map(TASK, betas=[-1.0], gammas=[1.0], activation=COSINE),
+        lambda: kt.theory.attention_sigma_map(TASK, betas=[-1.0], gammas=[1.0], activation=COSINE),
         ValueError,
         "`beta`",
         "-1.0",
     ),
     refused(
         "map gammas text",
-        lambda: kt.attention_map(TASK, betas=[1.0], gammas="1", activation=COSINE),
+        lambda: kt.theory.attention_sigma_map(TASK, betas=[1.0], gammas="1", activation=COSINE),
         ValueError,
         "`gammas`",
         "1",
     ),
     refused(
         "map checkpoint folder",
-        lambda: kt.attention_map(
+        lambda: kt.theory.attention_sigma_map(
             TASK, betas=[0.0], gammas=[1.0], activation=COSINE, checkpoint=__file__
         ),
         ValueError,
@@ -307,13 +309,19 @@ ROWS = [
     ),
     refused(
         "cosine map b1",
-        lambda: kt.cosine_map(TASK, beta=1.0, gamma=1.0, b1=[nan], b2=[0.0]),
+        lambda: kt.theory.cosine_sigma_map(TASK, beta=1.0, gamma=1.0, b1=[nan], b2=[0.0]),
         ValueError,
         "`b1`",
         "nan",
     ),
-    refused("best conditioned", lambda: kt.best_conditioned("aba"), TypeError, "`task`", "got str"),
-    refused("enclose", lambda: kt.enclose_spectrum(MLP, 3), TypeError, "`task`", "got int"),
+    refused(
+        "best conditioned",
+        lambda: kt.theory.best_conditioned("aba"),
+        TypeError,
+        "`task`",
+        "got str",
+    ),
+    refused("enclose", lambda: kt.theory.enclose_spectrum(MLP, 3), TypeError, "`task`", "got int"),
     refused(
         "curve counts nan",
         lambda: kt.learning_curve(MLP, TASK, num_samples=[nan], ridge=0.1),
@@ -357,28 +365,28 @@ ROWS = [
     ),
     refused(
         "needed mse nan",
-        lambda: kt.corrected_samples_needed(MLP, TASK, mse=nan, ridge=0.1),
+        lambda: kt.theory.corrected_samples_needed(MLP, TASK, mse=nan, ridge=0.1),
         ValueError,
         "`mse`",
         "nan",
     ),
     refused(
         "cavity seed",
-        lambda: kt.cavity_learning_curve(MLP, TASK, num_samples=[8], ridge=0.1, seed=-1),
+        lambda: kt.theory.cavity_learning_curve(MLP, TASK, num_samples=[8], ridge=0.1, seed=-1),
         ValueError,
         "`seed`",
         "-1",
     ),
     refused(
         "in distribution",
-        lambda: kt.in_distribution_curve(MLP, TASK, num_samples=[1], ridge=-0.1),
+        lambda: kt.theory.in_distribution_curve(MLP, TASK, num_samples=[1], ridge=-0.1),
         ValueError,
         "`ridge`",
         "-0.1",
     ),
     refused(
         "theorem delta",
-        lambda: kt.compare_with_theorem(None, delta=0.1),
+        lambda: kt.measure.compare_with_theorem(None, delta=0.1),
         TypeError,
         "`measured`",
         "got None",
@@ -419,64 +427,91 @@ ROWS = [
         "Zipf(exponent=1.0)",
     ),
     refused(
-        "blocks array", lambda: kt.block_structure(MLP, X), TypeError, "`dataset`", "got array"
+        "blocks array",
+        lambda: kt.measure.block_structure(MLP, X),
+        TypeError,
+        "`dataset`",
+        "got array",
     ),
     refused(
-        "collisions array", lambda: kt.collision_graph(MLP, X), TypeError, "`dataset`", "got array"
+        "collisions array",
+        lambda: kt.measure.collision_graph(MLP, X),
+        TypeError,
+        "`dataset`",
+        "got array",
     ),
     refused(
-        "density operator", lambda: kt.spectral_density(MLP), TypeError, "`operator`", "MLPKernel"
+        "density operator",
+        lambda: kt.measure.spectral_density(MLP),
+        TypeError,
+        "`operator`",
+        "MLPKernel",
     ),
     refused(
         "density probes",
-        lambda: kt.spectral_density(gram(), num_probes=0),
+        lambda: kt.measure.spectral_density(gram(), num_probes=0),
         ValueError,
         "`num_probes`",
         "0",
     ),
     refused(
         "density steps",
-        lambda: kt.spectral_density(gram(), num_steps=-1),
+        lambda: kt.measure.spectral_density(gram(), num_steps=-1),
         ValueError,
         "`num_steps`",
         "-1",
     ),
     refused(
-        "density seed", lambda: kt.spectral_density(gram(), seed=-1), ValueError, "`seed`", "-1"
+        "density seed",
+        lambda: kt.measure.spectral_density(gram(), seed=-1),
+        ValueError,
+        "`seed`",
+        "-1",
     ),
     refused(
         "learnability spectrum",
-        lambda: kt.learnability(MLP, num_samples=[8], ridge=0.1),
+        lambda: kt.theory.learnability(MLP, num_samples=[8], ridge=0.1),
         TypeError,
         "`spectrum`",
         "MLPKernel",
     ),
     refused(
         "learnability ridge",
-        lambda: kt.learnability(spectrum(), num_samples=8, ridge=-1.0),
+        lambda: kt.theory.learnability(spectrum(), num_samples=8, ridge=-1.0),
         ValueError,
         "`ridge`",
         "-1.0",
     ),
-    refused("power task", lambda: kt.population_power(MLP, None), TypeError, "`task`", "None"),
     refused(
-        "alignment labels", lambda: kt.target_alignment(gram(), [1.0]), ValueError, "`labels`", "1"
+        "power task", lambda: kt.theory.population_power(MLP, None), TypeError, "`task`", "None"
+    ),
+    refused(
+        "alignment labels",
+        lambda: kt.measure.target_alignment(gram(), [1.0]),
+        ValueError,
+        "`labels`",
+        "1",
     ),
     refused(
         "alignment zero",
-        lambda: kt.target_alignment(gram(), np.zeros(12)),
+        lambda: kt.measure.target_alignment(gram(), np.zeros(12)),
         ValueError,
         "`labels`",
         "got shape (12,)",
     ),
     refused(
         "dimension density",
-        lambda: kt.effective_dimension(MLP, ridge=1.0),
+        lambda: kt.measure.effective_dimension(MLP, ridge=1.0),
         TypeError,
         "`density`",
         "MLPKernel",
     ),
-    refused("next-token numbers", lambda: kt.verify_next_token(NAMING, TASK), ValueError, "`task`"),
+    refused(
+        "next-token numbers",
+        lambda: kt.theory.verify_next_token(NAMING, TASK),
+        ValueError,
+        "`task`",
+    ),
     refused(
         "next-token ridge",
         lambda: kt.NextTokenRidge(NAMING, -1.0).fit(SYMBOLS),
@@ -499,7 +534,7 @@ ROWS = [
     ),
     refused(
         "next-token curve",
-        lambda: kt.next_token_curve(NAMING, SYMBOLIC, num_samples=[-1], ridge=0.1),
+        lambda: kt.theory.next_token_curve(NAMING, SYMBOLIC, num_samples=[-1], ridge=0.1),
         ValueError,
         "`num_samples`",
         "-1",
@@ -580,7 +615,7 @@ ROWS = [
     ),
     refused(
         "map ragged",
-        lambda: kt.attention_map(TASK, betas=RAGGED, gammas=[1.0], activation=COSINE),
+        lambda: kt.theory.attention_sigma_map(TASK, betas=RAGGED, gammas=[1.0], activation=COSINE),
         ValueError,
         "`betas`",
         "length",
@@ -620,7 +655,12 @@ ROWS = [
         "`n`",
         "7.5",
     ),
-    refused("alignment nan", lambda: kt.target_alignment(gram(), Y + nan), ValueError, "`labels`"),
+    refused(
+        "alignment nan",
+        lambda: kt.measure.target_alignment(gram(), Y + nan),
+        ValueError,
+        "`labels`",
+    ),
     refused(
         "power operator",
         lambda: cumulative_power(MLP, Y, count=1),
@@ -637,14 +677,14 @@ ROWS = [
     ),
     refused(
         "dimension spectrum",
-        lambda: kt.population_effective_dimension(MLP, num_samples=8, ridge=0.1),
+        lambda: kt.theory.population_effective_dimension(MLP, num_samples=8, ridge=0.1),
         TypeError,
         "`spectrum`",
         "MLPKernel",
     ),
     refused(
         "dimension of fewer than none",
-        lambda: kt.population_effective_dimension(spectrum(), num_samples=-1, ridge=0.1),
+        lambda: kt.theory.population_effective_dimension(spectrum(), num_samples=-1, ridge=0.1),
         ValueError,
         "`num_samples`",
         "-1",

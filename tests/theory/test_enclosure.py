@@ -26,7 +26,7 @@ def eigenvalues_in_fifty_digits(matrix):
 @pytest.mark.slow
 def test_enclosures_hold_the_known_eigenvalues_of_aba_abb():
     pytest.importorskip("flint")
-    enclosure = kt.enclose_spectrum(TRANSFORMER, ABA_ABB)
+    enclosure = kt.theory.enclose_spectrum(TRANSFORMER, ABA_ABB)
     certificate = kt.verify(TRANSFORMER, ABA_ABB)
     assert enclosure.nonsingular is True
     assert hold(enclosure, np.array([1.7486308082e-4, 0.8234289585]))
@@ -37,7 +37,7 @@ def test_enclosures_hold_the_known_eigenvalues_of_aba_abb():
 
 def test_enclosures_hold_what_numpy_and_mpmath_find():
     pytest.importorskip("flint")
-    enclosure = kt.enclose_spectrum(COARSE, SAME_DIFFERENT)
+    enclosure = kt.theory.enclose_spectrum(COARSE, SAME_DIFFERENT)
     matrix = kt.template_matrix(COARSE, SAME_DIFFERENT)
     assert hold(enclosure, np.linalg.eigvalsh(matrix))
     assert hold(enclosure, eigenvalues_in_fifty_digits(matrix))
@@ -47,7 +47,7 @@ def test_enclosures_hold_what_numpy_and_mpmath_find():
 def test_balls_of_exact_values_are_as_narrow_as_rounding():
     pytest.importorskip("flint")
     kernel = CoincidenceKernel(bound=0.0)
-    enclosure = kt.enclose_spectrum(kernel, ABA_ABB)
+    enclosure = kt.theory.enclose_spectrum(kernel, ABA_ABB)
     exact = eigenvalues_in_fifty_digits(kt.template_matrix(kernel, ABA_ABB))
     assert hold(enclosure, exact)
     assert np.all(enclosure.upper - enclosure.lower <= 4 * np.spacing(exact))
@@ -56,7 +56,7 @@ def test_balls_of_exact_values_are_as_narrow_as_rounding():
 def test_intervals_that_hold_zero_leave_it_open():
     pytest.importorskip("flint")
     task = kt.TemplateTask.from_templates({"αα": 1.0, "αβ": -1.0, "βα": 0.0}, vocab_size=10)
-    enclosure = kt.enclose_spectrum(CoincidenceKernel(bound=1e-9), task)
+    enclosure = kt.theory.enclose_spectrum(CoincidenceKernel(bound=1e-9), task)
     assert enclosure.nonsingular is None
     assert np.any((enclosure.lower <= 0) & (enclosure.upper >= 0))
 
@@ -67,7 +67,7 @@ def test_any_certified_kernel_has_enclosures():
         kind="ntk", depth=2, activation=kt.ReLU(), weight_variance=2.0, bias_variance=0.0
     )
     task = kt.tasks.load("regular_cue", vocab_size=10)
-    assert kt.enclose_spectrum(mlp, task).nonsingular is True
+    assert kt.theory.enclose_spectrum(mlp, task).nonsingular is True
 
 
 @pytest.mark.parametrize(
@@ -82,19 +82,19 @@ def test_any_certified_kernel_has_enclosures():
 def test_estimates_are_refused(kernel):
     pytest.importorskip("flint")
     with pytest.raises(ValueError, match=r"`kernel` must have certified values .* estimates"):
-        kt.enclose_spectrum(kernel, SAME_DIFFERENT)
+        kt.theory.enclose_spectrum(kernel, SAME_DIFFERENT)
 
 
 def test_the_precision_of_flint_is_left_as_it_was():
     flint = pytest.importorskip("flint")
     before = flint.ctx.prec
-    kt.enclose_spectrum(CoincidenceKernel(), SAME_DIFFERENT)
+    kt.theory.enclose_spectrum(CoincidenceKernel(), SAME_DIFFERENT)
     with pytest.raises(ValueError, match="estimates"):
-        kt.enclose_spectrum(CoincidenceKernel(certified=False), SAME_DIFFERENT)
+        kt.theory.enclose_spectrum(CoincidenceKernel(certified=False), SAME_DIFFERENT)
     assert flint.ctx.prec == before
 
 
 def test_a_missing_flint_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "flint", None)
     with pytest.raises(ImportError, match=r"needs python-flint; install it with `pip install"):
-        kt.enclose_spectrum(COARSE, SAME_DIFFERENT)
+        kt.theory.enclose_spectrum(COARSE, SAME_DIFFERENT)

@@ -23,7 +23,7 @@ from ktrans.cli.options import (
     read_origin,
     read_task,
 )
-from ktrans.cli.output import print_json, print_lines, write_figure, write_json
+from ktrans.cli.output import print_json, print_lines, write_json
 from ktrans.cli.page import write_report
 from ktrans.cli.tables import columns
 from ktrans.interop.kernel_files import kernel_from_file
@@ -38,6 +38,7 @@ from ktrans.kernels.mlp import MLPKernel
 from ktrans.measure.comparison import Comparison, KernelComparison, compare
 from ktrans.plotting.comparison import comparison_figure
 from ktrans.plotting.style import paper_style
+from ktrans.plotting.svg import write_figure
 from ktrans.tasks import TemplateTask
 
 DEFAULT_N, QUICK_N = (64, 128, 256, 512, 1024, 2048), (64, 256)
@@ -48,14 +49,11 @@ _WIDTH = 96
 _SHOWN_N = 3
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "compare",
-        help="transformer and MLP kernels on the same data: errors, spectra, N, and reasons",
-        epilog=f"a named task has {VOCAB_SIZE} tokens here unless --vocab-size says otherwise; "
-        "exit status: 0 done, 2 bad input",
-        allow_abbrev=False,
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command to its parser."""
+    parser.epilog = (
+        f"a named task has {VOCAB_SIZE} tokens here unless --vocab-size says otherwise; "
+        "exit status: 0 done, 2 bad input"
     )
     add_task(parser)
     add_kernel(parser)

@@ -14,14 +14,9 @@ LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 5007
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "explore",
-        help="a local page: sliders for kernel and data, N, spectrum and learning curves",
-        epilog="exit status: 0 stopped by Ctrl-C, 2 bad input",
-        allow_abbrev=False,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command to its parser."""
+    parser.epilog = "exit status: 0 stopped by Ctrl-C, 2 bad input"
     add_task(parser)
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="of 127.0.0.1; 0: any free (%(default)s)"

@@ -22,16 +22,13 @@ _RESULTS = Path("results")
 _LIST = Path("experiments", "_figures.py")
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "reproduce",
-        help="the figures of the paper and of experiments/, published numbers beside ours",
-        description="Runs an experiment, or shows what it found if that is there already. "
-        "Experiments are those of the checkout that ktrans lies in; no other code is run.",
-        epilog="exit status: 0 done, 2 bad input",
-        allow_abbrev=False,
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command to its parser."""
+    parser.description = (
+        "Runs an experiment, or shows what it found if that is there already. "
+        "Experiments are those of the checkout that ktrans lies in; no other code is run."
     )
+    parser.epilog = "exit status: 0 done, 2 bad input"
     parser.add_argument("figure", metavar="FIGURE", nargs="?", help="a name from --list")
     parser.add_argument("--list", action="store_true", help="figures, claims, times and numbers")
     kind = parser.add_mutually_exclusive_group()

@@ -20,7 +20,7 @@ from ktrans.cli.options import (
     read_origin,
     read_task,
 )
-from ktrans.cli.output import print_json, print_lines, write_figure, write_json
+from ktrans.cli.output import print_json, print_lines, write_json
 from ktrans.cli.page import write_report
 from ktrans.cli.spectrum.page import Findings, spectrum_page
 from ktrans.cli.spectrum.text import (
@@ -38,6 +38,7 @@ from ktrans.measure.blocks import BlockStructure, block_structure
 from ktrans.measure.density import SpectralDensity, effective_dimension, spectral_density
 from ktrans.measure.spectrum_curves import SpectrumCurves, spectrum_curves
 from ktrans.plotting import paper_style, population_figure
+from ktrans.plotting.svg import write_figure
 from ktrans.tasks import Dataset, TemplateTask
 from ktrans.tasks.diversity import can_change_vocabulary, vocabulary_for
 from ktrans.theory.curves.eigenlearning import learnability
@@ -53,14 +54,9 @@ DENSITY_POINTS, DENSITY_WIDTH = 61, 0.2  # the width in ln λ
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "spectrum",
-        help="eigenvalues of the kernel on all strings, exactly, and on samples",
-        epilog="exit status: 0 done, 2 bad input",
-        allow_abbrev=False,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command to its parser."""
+    parser.epilog = "exit status: 0 done, 2 bad input"
     add_task(parser)
     add_kernel(parser)
     parser.add_argument("--n", type=int, help=f"number of samples ({DEFAULT_N})")

@@ -21,13 +21,14 @@ from ktrans.cli.options import (
     read_origin,
     read_task,
 )
-from ktrans.cli.output import print_json, print_lines, write_figure, write_json
+from ktrans.cli.output import print_json, print_lines, write_json
 from ktrans.cli.page import write_report
 from ktrans.cli.tables import certificate_table, error_table
 from ktrans.cli.verify.page import verify_page
 from ktrans.measure.report import Report, describe_certificates, describe_plan, investigate
 from ktrans.measure.unseen import Plan
 from ktrans.plotting import error_figure, gram_figure, paper_style, spectrum_figure
+from ktrans.plotting.svg import write_figure
 from ktrans.tasks import TemplateTask
 from ktrans.tasks.diversity import can_change_vocabulary, vocabulary_for
 from ktrans.theory.certificate import Certificate
@@ -38,14 +39,9 @@ DEFAULT_RHO, QUICK_RHO = (4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0), (4.0
 DEFAULT_SEEDS, QUICK_SEEDS = 3, 2
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "verify",
-        help="certify the theorem's conditions on a task and measure the error on unseen symbols",
-        epilog="exit status: 0 certified, 1 refuted or undecided, 2 bad input",
-        allow_abbrev=False,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command to its parser."""
+    parser.epilog = "exit status: 0 certified, 1 refuted or undecided, 2 bad input"
     add_task(parser)
     add_kernel(parser)
     measuring = add_measurements(parser)

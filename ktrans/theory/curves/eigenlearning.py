@@ -149,9 +149,10 @@ def corrected_learning_curve(
         >>> import ktrans as kt
         >>> task = kt.tasks.load("same_different", vocab_size=200)
         >>> kernel = kt.TransformerKernel(beta=1.0, gamma=0.7, activation=kt.Cosine(b1=1.0, b2=0.5))
-        >>> kt.corrected_learning_curve(kernel, task, num_samples=[0], ridge=0.1).mse
+        >>> from ktrans.theory import corrected_learning_curve
+        >>> corrected_learning_curve(kernel, task, num_samples=[0], ridge=0.1).mse
         array([1.])
-        >>> curve = kt.corrected_learning_curve(kernel, task, num_samples=[10, 1000], time=10.0)
+        >>> curve = corrected_learning_curve(kernel, task, num_samples=[10, 1000], time=10.0)
         >>> bool(curve.mse[0] > curve.mse[1])
         True
     """

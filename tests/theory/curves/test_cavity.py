@@ -25,7 +25,9 @@ def test_it_follows_the_measurement_where_samples_of_a_token_are_few():
     errors = np.mean((found - task.labels) ** 2, axis=1)
     stderr = errors.std(ddof=1) / 5
     (cavity,) = cavity_learning_curve(KERNEL, task, num_samples=[450], ridge=0.01).mse
-    (gaussian,) = kt.corrected_learning_curve(KERNEL, task, num_samples=[450], ridge=0.01).mse
+    (gaussian,) = kt.theory.corrected_learning_curve(
+        KERNEL, task, num_samples=[450], ridge=0.01
+    ).mse
     assert abs(cavity - errors.mean()) < 3 * stderr < 0.5 * abs(gaussian - errors.mean())
 
 
@@ -36,7 +38,9 @@ def test_it_closes_the_gap_of_the_gaussian_curve_at_four_samples_a_token():
     stderr = errors.std(ddof=1) / np.sqrt(8)
     assert stderr < 0.01 * errors.mean()
     (cavity,) = cavity_learning_curve(DEFAULT, task, num_samples=[4096], ridge=1e-6).mse
-    (gaussian,) = kt.corrected_learning_curve(DEFAULT, task, num_samples=[4096], ridge=1e-6).mse
+    (gaussian,) = kt.theory.corrected_learning_curve(
+        DEFAULT, task, num_samples=[4096], ridge=1e-6
+    ).mse
     np.testing.assert_allclose(cavity, errors.mean(), rtol=0.025)
     assert gaussian < 0.96 * errors.mean()
 

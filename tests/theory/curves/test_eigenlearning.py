@@ -52,7 +52,7 @@ def test_the_corrected_curve_tends_to_the_closed_form_as_diversity_grows():
     for m in (10**3, 10**5, 10**7):
         task = kt.tasks.load("aba_abb", vocab_size=m)
         plain = kt.learning_curve(KERNEL, task, num_samples=[10**3], ridge=0.1)
-        corrected = kt.corrected_learning_curve(KERNEL, task, num_samples=[10**3], ridge=0.1)
+        corrected = kt.theory.corrected_learning_curve(KERNEL, task, num_samples=[10**3], ridge=0.1)
         gaps.append(np.abs(corrected.predictions / plain.predictions - 1).max())
     # At ρ → ∞ they differ by what the r trivial modes take of the n samples.
     assert gaps[0] > max(gaps[1:])
@@ -64,7 +64,7 @@ def test_it_predicts_the_error_on_unseen_symbols_where_samples_collide(n, seeds)
     task = kt.tasks.load("aba_abb", vocab_size=n)
     error, stderr = measured(SHARP, task, n, seeds)
     assert stderr < 0.02 * error
-    corrected = kt.corrected_learning_curve(SHARP, task, num_samples=[n], ridge=1e-6).mse[0]
+    corrected = kt.theory.corrected_learning_curve(SHARP, task, num_samples=[n], ridge=1e-6).mse[0]
     plain = kt.learning_curve(SHARP, task, num_samples=[n], ridge=1e-6).mse[0]
     assert abs(corrected - error) < WITHIN * error < abs(plain - error)
 
@@ -78,7 +78,9 @@ def test_it_holds_at_thousands_of_samples(kernel, m, within):
     task = kt.tasks.load("aba_abb", vocab_size=m)
     error, stderr = measured(kernel, task, 4096, 6)
     assert stderr < 0.01 * error
-    corrected = kt.corrected_learning_curve(kernel, task, num_samples=[4096], ridge=1e-6).mse[0]
+    corrected = kt.theory.corrected_learning_curve(
+        kernel, task, num_samples=[4096], ridge=1e-6
+    ).mse[0]
     plain = kt.learning_curve(kernel, task, num_samples=[4096], ridge=1e-6).mse[0]
     np.testing.assert_allclose(corrected, error, rtol=within)
     assert plain > 1.25 * error
@@ -90,7 +92,7 @@ def test_label_noise_and_sampling_spread_the_predictions():
         kt.KernelRidge(KERNEL, ridge=0.5).fit(task.sample(100, seed=seed)).predict_unseen()
         for seed in range(200)
     ]
-    curve = kt.corrected_learning_curve(KERNEL, task, num_samples=[100], ridge=0.5)
+    curve = kt.theory.corrected_learning_curve(KERNEL, task, num_samples=[100], ridge=0.5)
     # The variance of 200 draws is known to 10 %, two standard errors are 20 %.
     np.testing.assert_allclose(curve.variance[0], np.var(found, axis=0), rtol=0.25)
     np.testing.assert_allclose(curve.predictions[0], np.mean(found, axis=0), atol=0.04)
@@ -118,7 +120,7 @@ def test_gradient_flow_has_the_moments_of_its_approximation():
     ]
     found = np.array([flow.predict_unseen(times) for flow in flows])
     for i, time in enumerate(times):
-        curve = kt.corrected_learning_curve(KERNEL, task, num_samples=[100], time=time)
+        curve = kt.theory.corrected_learning_curve(KERNEL, task, num_samples=[100], time=time)
         # The variance of 200 draws is known to 10 %, two standard errors are 20 %.
         np.testing.assert_allclose(curve.variance[0], found[:, i].var(axis=0), rtol=0.25)
         np.testing.assert_allclose(curve.predictions[0], found[:, i].mean(axis=0), atol=0.04)
@@ -138,7 +140,7 @@ def test_the_risk_of_gradient_flow_in_distribution():
         np.testing.assert_allclose(curve.risk[0], risk, rtol=0.1)
 
 
-@pytest.mark.parametrize("curve", [kt.corrected_learning_curve, in_distribution_curve])
+@pytest.mark.parametrize("curve", [kt.theory.corrected_learning_curve, in_distribution_curve])
 def test_long_training_is_regression_without_ridge(curve):
     task = kt.tasks.load("aba_abb", vocab_size=1000, noise_std=0.3)
     late = curve(KERNEL, task, num_samples=[50, 3000], time=1e9)
@@ -151,7 +153,7 @@ def test_corrected_gradient_flow_tends_to_the_closed_form_as_diversity_grows():
     task = kt.tasks.load("aba_abb", vocab_size=10**7)
     for time in (0.01, 1.0, 100.0):
         plain = kt.learning_curve(KERNEL, task, num_samples=[10**3], time=time)
-        corrected = kt.corrected_learning_curve(KERNEL, task, num_samples=[10**3], time=time)
+        corrected = kt.theory.corrected_learning_curve(KERNEL, task, num_samples=[10**3], time=time)
         # At ρ → ∞ they differ by what the r trivial modes take of the n samples.
         np.testing.assert_allclose(corrected.predictions, plain.predictions, rtol=2 / 10**3)
 
@@ -160,7 +162,7 @@ def test_samples_needed_with_collisions_invert_the_corrected_curve():
     task = kt.tasks.load("aba_abb", vocab_size=300)
     for rule in ({"ridge": 0.1}, {"time": 5.0}):
         n = corrected_samples_needed(KERNEL, task, mse=0.05, **rule)
-        curve = kt.corrected_learning_curve(KERNEL, task, num_samples=[n], **rule)
+        curve = kt.theory.corrected_learning_curve(KERNEL, task, num_samples=[n], **rule)
         np.testing.assert_allclose(curve.mse, [0.05], rtol=1e-9)  # of the bisection
     fewer = corrected_samples_needed(KERNEL, task, mse=0.05, ridge=0.1)
     assert 0 < fewer < kt.samples_needed(KERNEL, task, mse=0.05, ridge=0.1)
