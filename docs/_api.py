@@ -10,41 +10,51 @@ GROUPS = {
     "Kernels": (
         "ktrans",
         "TokenSymmetricKernel AttentionKernel TransformerKernel MLPKernel IncidenceMLPKernel "
-        "ModifiedAttentionKernel ModifiedTransformerKernel TiedAttentionKernel Bounded Estimate",
+        "ModifiedAttentionKernel ModifiedTransformerKernel NextTokenKernel Bounded Estimate",
     ),
     "Activations": ("ktrans", "Cosine Sine ReLU Erf GELU Identity Custom"),
-    "Kernels as tables": (
-        "ktrans.kernels.registry",
-        "kernel_from_dict kernel_to_dict register_kernel",
+    "Special kernels, and kernels as tables": (
+        "ktrans.kernels",
+        "TiedAttentionKernel kernel_from_dict kernel_to_dict register_kernel",
     ),
-    "Power series": (
-        "ktrans",
-        "attention_series attention_series_polynomial first_separating_order",
+    "Power series": ("ktrans", "attention_series"),
+    "Polynomials in β and γ": (
+        "ktrans.kernels",
+        "attention_series_polynomial first_separating_order",
     ),
     "Gram matrices and solvers": (
         "ktrans",
         "GramOperator KernelRidge KernelRidgePath KernelGradientFlow KernelGradientDescent "
-        "KernelLogisticRegression",
+        "KernelLogisticRegression NextTokenRidge",
     ),
-    "Template matrix and certificates": (
+    "Certificates and curves": (
         "ktrans",
-        "template_matrix verify Certificate separation mlp_groups Separation sigma_min "
-        "attention_map cosine_map best_conditioned enclose_spectrum",
+        "template_matrix verify Certificate learning_curve samples_needed Curve compare Comparison "
+        "population_spectrum",
+    ),
+    "Template matrix": (
+        "ktrans.theory",
+        "bounded_template_matrix template_statistics TemplateStatistics separation mlp_groups "
+        "Separation sigma_min attention_sigma_map cosine_sigma_map best_conditioned "
+        "enclose_spectrum",
     ),
     "Learning curves": (
-        "ktrans",
-        "learning_curve samples_needed Curve corrected_learning_curve corrected_samples_needed "
-        "cavity_learning_curve in_distribution_curve compare_with_theorem compare Comparison",
+        "ktrans.theory",
+        "corrected_learning_curve corrected_samples_needed cavity_learning_curve "
+        "in_distribution_curve learnability",
     ),
     "Spectra": (
-        "ktrans",
-        "population_spectrum block_structure collision_graph spectral_density learnability "
-        "population_power target_alignment effective_dimension population_effective_dimension",
+        "ktrans.theory",
+        "Spectrum population_power population_effective_dimension",
     ),
     "Labels that are symbols": (
-        "ktrans",
-        "NextTokenKernel NextTokenRidge enlarged_template_matrix next_token_curve "
-        "verify_next_token NextTokenCertificate",
+        "ktrans.theory",
+        "enlarged_template_matrix next_token_curve verify_next_token NextTokenCertificate",
+    ),
+    "What samples show": (
+        "ktrans.measure",
+        "measure_unseen compare_with_theorem block_structure BlockStructure collision_graph "
+        "spectral_density effective_dimension target_alignment spectrum_curves SpectrumCurves",
     ),
     "Sweeps": ("ktrans.sweeps", "sweep run_sweep read_sweep read_grid Grid"),
     "Copying": (
@@ -75,7 +85,19 @@ GROUPS = {
     "Kernels from files": ("ktrans.interop.kernel_files", "kernel_from_file"),
 }
 
-_ROOMS = ("ktrans", "ktrans.tasks", "ktrans.copying", "ktrans.networks", "ktrans.sweeps")
+_ROOMS = tuple(
+    f"ktrans{room}"
+    for room in (
+        "",
+        ".tasks",
+        ".kernels",
+        ".theory",
+        ".measure",
+        ".copying",
+        ".networks",
+        ".sweeps",
+    )
+)
 _HEAD = """# API
 
 Data are positional, everything else is given by keyword. Results are NumPy float64 arrays; a

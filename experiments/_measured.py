@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from experiments._figures import FIGURES, PAPER, QUICK, Figure, Record
-from experiments._run import digest
 from ktrans._files import read_json
+from ktrans._provenance import digest
 
 MAX_BYTES = 2**20
 

@@ -1,20 +1,19 @@
 """What every experiment does around its computation: arguments, result file, figure."""
 
 import argparse
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-import jax
 from matplotlib.figure import Figure
 
-from ktrans.analysis.report import versions
-from ktrans.cli.output import prepare_folder, write_figure, write_json
+from ktrans._provenance import device, versions
+from ktrans._store import Keep, kept_in
+from ktrans.cli.output import prepare_folder, write_json
 from ktrans.plotting import paper_style
+from ktrans.plotting.svg import write_figure
 
 R = TypeVar("R")
 
@@ -64,20 +63,15 @@ def run_experiment(
     return result
 
 
+def in_parts(compute: Callable[[Any, Keep], R]) -> Callable[[Any, Path], R]:
+    """From configuration and folder, for `run_experiment(…, resumes=True)`."""
+    return lambda config, folder: compute(config, kept_in(folder, config))
+
+
 def write_results(folder: Path, config: Any, entries: Mapping[str, Any], seconds: float) -> None:
     """The result file: configuration, versions, device, entries, seconds."""
     head = {"configuration": asdict(config), "versions": versions(), "device": device()}
     write_json(folder / "results.json", {**head, **entries, "seconds": seconds})
-
-
-def device() -> str:
-    """What JAX computes on."""
-    return jax.devices()[0].device_kind
-
-
-def digest(record: Any) -> str:
-    """A name for what was computed from a record, by which it is found again."""
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def write_picture(path: Path, draw: Callable[[], Figure]) -> None:

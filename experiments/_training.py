@@ -17,9 +17,10 @@ import jax
 import numpy as np
 
 import ktrans as kt
-from experiments._run import device, digest
-from ktrans._files import check_numbers, read_json, refuse_damage
-from ktrans.cli.output import progress_bar, write_json
+from ktrans._numerics import as_plain
+from ktrans._progress import show_progress
+from ktrans._provenance import canonical, device, digest
+from ktrans._store import Store
 from ktrans.copying import threshold
 from ktrans.networks import (
     MLPConfig,
@@ -32,7 +33,6 @@ from ktrans.networks import (
 )
 
 CACHE = Path("results") / "trainings"
-MAX_BYTES = 2**24  # of what is kept of a training
 LEVEL = 0.5  # of chance: what “learned” means in the figures
 
 _NETWORKS = {"transformer": TransformerConfig, "mlp": MLPConfig}
@@ -105,7 +105,7 @@ def train_grid(
         for part in ([cell] if together else cell.split())
     ]
     found: dict[Place, list[Record]] = {place: [] for place in grid}
-    for place, cell in progress_bar("trainings")(jobs):
+    for place, cell in show_progress(jobs, "trainings"):
         found[place] += _train(cell) if cache is None else _train_missing(cell, cache)
     return found
 
@@ -115,13 +115,14 @@ def find_kept(grid: Mapping[Place, Sequence[Cell]], cache: Path) -> dict[Place, 
 
     Only cells that a file says it holds are drawn, to see whether their strings are still the same.
     """
-    held = {digest(_load(file).get("cell")) for file in cache.glob("*.json")}
+    store = _store(cache)
+    held = {canonical(part["cell"]) for part in store.parts()}
     return {
         place: [
-            _read(file)
+            part["record"]
             for cell in cells
             for each in cell.split()
-            if digest(asdict(each)) in held and (file := _file(each, cache)).exists()
+            if canonical(as_plain(asdict(each))) in held and (part := store.read(_identity(each)))
         ]
         for place, cells in grid.items()
     }
@@ -134,41 +135,36 @@ def unseen_losses(records: Iterable[Record]) -> list[float]:
 
 def _train_missing(cell: Cell, cache: Path) -> list[Record]:
     """The record of each seed; those that are not kept yet are trained."""
-    files = {seed: _file(each, cache) for seed, each in _by_seed(cell).items()}
-    missing = replace(cell, seeds=tuple(seed for seed, file in files.items() if not file.exists()))
+    store, cells = _store(cache), _by_seed(cell)
+    identities = {seed: _identity(each) for seed, each in cells.items()}
+    missing = replace(
+        cell, seeds=tuple(s for s, name in identities.items() if not store.read(name))
+    )
     if missing.seeds:
-        cache.mkdir(parents=True, exist_ok=True)
-        running = _file(missing, cache).with_suffix("")
+        store.prepare()
+        running = cache / digest(_identity(missing))[:32]
         for record in _train(missing, running):
             seed = record["seed"]
-            write_json(files[seed], {"cell": asdict(_by_seed(cell)[seed]), "record": record})
+            store.write(identities[seed], {"cell": asdict(cells[seed]), "record": record})
         # Another process that trains the same may be writing there, or have removed it.
         shutil.rmtree(running, ignore_errors=True)
-    return [_read(file) for file in files.values()]
+    return [store.read(name)["record"] for name in identities.values()]
+
+
+def _store(cache: Path) -> Store:
+    """Trainings outlive versions: what was trained with older ones is still what it was."""
+    return Store(cache, versions={})
 
 
 def _by_seed(cell: Cell) -> dict[int, Cell]:
     return dict(zip(cell.seeds, cell.split(), strict=True))
 
 
-def _file(cell: Cell, cache: Path) -> Path:
-    """Where the training is kept, by what it depends on."""
+def _identity(cell: Cell) -> Record:
+    """What the training depends on."""
     data = cell.draw()
     network = cell.model.configuration(data).to_dict()
-    identity = {"network": network, "training": cell.training.to_dict(), "data": data.digest()}
-    return cache / f"{digest(identity)[:32]}.json"
-
-
-def _read(file: Path) -> Record:
-    content = _load(file)
-    with refuse_damage(file):
-        record = content["record"]
-        check_numbers(record, "seed", "step", "seconds", "test", "validation", "train")
-    return record
-
-
-def _load(file: Path) -> Record:
-    return read_json(file, max_bytes=MAX_BYTES)
+    return {"network": network, "training": cell.training.to_dict(), "data": data.digest()}
 
 
 def _train(cell: Cell, checkpoint: Path | None = None) -> list[Record]:

@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 import ktrans as kt
 from experiments._run import run_experiment
 from ktrans._numerics import as_plain
-from ktrans.analysis.blocks import BlockStructure, OrderedGram, block_structure, ordered_gram
-from ktrans.analysis.collision_geometry import GeometryMargins, geometry_margins
-from ktrans.analysis.diversity import vocabulary_for, with_vocabulary
-from ktrans.cli.output import progress_bar
-from ktrans.gram.coefficients import PairValues
+from ktrans._progress import show_progress
+from ktrans.kernels.coefficients import PairValues
+from ktrans.measure.blocks import BlockStructure, OrderedGram, block_structure, ordered_gram
+from ktrans.measure.collisions.geometry import GeometryMargins, geometry_margins
 from ktrans.plotting.blocks import block_structure_figure
+from ktrans.tasks.diversity import vocabulary_for, with_vocabulary
+from ktrans.theory.statistics import template_statistics
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ def compute(config: Config) -> Result:
     )
     return Result(
         grams=[
-            ordered_gram(kernel, _at(task, rho), config.pictured_samples, config.seed)
+            ordered_gram(
+                template_statistics(kernel, _at(task, rho)), config.pictured_samples, config.seed
+            )
             for rho in config.pictured_diversities
         ],
         by_diversity=found[: len(by_diversity)],
@@ -118,7 +121,7 @@ def compute(config: Config) -> Result:
         margins=geometry_margins(
             kernel, task, num_samples=config.geometry_samples,
             diversities=config.geometry_diversities, ridge=config.ridge,
-            seeds=config.geometry_seeds, progress=progress_bar("geometries"),
+            seeds=config.geometry_seeds, progress=show_progress,
         ),
         margin_without_collisions=float((closed.predictions[0] * task.labels).min()),
     )  # fmt: skip
@@ -132,7 +135,7 @@ def _structures(
 ) -> list[BlockStructure]:
     values = PairValues(kernel)
     found = []
-    for n, rho in progress_bar("samples")(cells):
+    for n, rho in show_progress(cells, "samples"):
         data = _at(task, rho).sample(n, seed=seed)
         found.append(block_structure(kt.GramOperator(kernel, data, values=values), data))
     return found

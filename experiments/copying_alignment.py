@@ -7,9 +7,9 @@ import functools
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiments._parts import Keep, at_once, in_parts
-from experiments._run import run_experiment
-from ktrans.cli.output import progress_bar
+from experiments._run import in_parts, run_experiment
+from ktrans._progress import show_progress
+from ktrans._store import Keep, at_once
 from ktrans.copying import verify
 from ktrans.plotting.copying import alignment_figure
 
@@ -54,7 +54,7 @@ def compute(config: Config, keep: Keep = at_once) -> dict[str, dict[str, Any]]:
 
 
 def _certificate(title: str, config: Config) -> dict[str, Any]:
-    settings, bar = config.settings[title], progress_bar(title)
+    settings, bar = config.settings[title], show_progress
     dims, draws = config.embedding_dims, config.num_draws
     return verify(dims, num_draws=draws, progress=bar, **settings).to_dict()
 
@@ -67,7 +67,8 @@ def panels(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def main() -> None:
     """Compute, write the result file and the figure."""
     run_experiment(
-        __doc__, "copying_alignment", Config, in_parts(compute),
+        __doc__, "copying_alignment", Config,
+        in_parts(compute),
         lambda found: alignment_figure(panels(found)),
         record=lambda found: {"certificates": found}, resumes=True,
     )  # fmt: skip

@@ -7,28 +7,20 @@ point is written as soon as it is there; the same command goes on where it was i
 on a GPU where JAX has one.
 """
 
-import json
 import math
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from experiments._run import device, read_arguments, write_picture
-from ktrans._files import check_numbers, read_json, refuse_damage
-from ktrans.analysis.report import versions
-from ktrans.cli.output import prepare_folder, progress_bar, write_json
+from experiments._run import in_parts, run_experiment
+from ktrans._progress import show_progress
+from ktrans._store import Keep, at_once
 from ktrans.copying import CopyingNetwork, Schedule, threshold, train
 from ktrans.plotting.copying import threshold_figure
 
 PAPER_SLOPE = 0.27
-MAX_BYTES = 2**28  # of the result file
-_NUMBERS = (
-    "embedding_dim", "with_b", "num_seen", "relative", "stderr", "accuracy", "train_loss"
-)  # fmt: skip
 
 Point = dict[str, Any]
 
@@ -67,17 +59,13 @@ class Config:
         return [max(1, round(fraction * dim)) for fraction in self.fractions]
 
 
-def compute(
-    config: Config, points: list[Point] | None = None, save: Callable[[list[Point]], Any] = len
-) -> dict[str, Any]:
-    """Train at every point that is not among `points`, saving after each; then the thresholds."""
-    done = list(points or [])
-    known = {_key(point) for point in done}
-    missing = [each for each in _grid(config) if _key(each) not in known]
-    for each in progress_bar("points")(missing):
-        done.append(each | _measured(config, **each))
-        save(done)
-    return _summary(done)
+def compute(config: Config, keep: Keep = at_once) -> dict[str, Any]:
+    """Train at every point; then the thresholds."""
+    points = [
+        each | keep(each, lambda each=each: _measured(config, **each))
+        for each in show_progress(list(_grid(config)), "points")
+    ]
+    return _summary(points)
 
 
 def _grid(config: Config) -> Iterator[Point]:
@@ -140,43 +128,13 @@ def _threshold(curve: dict[str, Any]) -> dict[str, Any]:
     return own | {"threshold": reached, "least_tried": curve["num_seen"][0]}
 
 
-def read_points(file: Path, config: Config) -> list[Point]:
-    """The points of an interrupted run, or one sentence if it was another configuration.
-
-    Raises:
-        ValueError: that, or the file is damaged.
-    """
-    if not file.exists():
-        return []
-    record = read_json(file, max_bytes=MAX_BYTES)
-    with refuse_damage(file):
-        points, there = record["points"], record["configuration"]
-        for point in points:
-            check_numbers(point, *_NUMBERS)
-    if there != json.loads(json.dumps(asdict(config))):
-        raise ValueError(f"`--out` has results of another configuration in {file}; name another.")
-    return points
-
-
-def run(config: Config, folder: Path) -> dict[str, Any]:
-    """Compute with a result file that holds what is done so far."""
-    file, start = folder / "results.json", time.perf_counter()
-    head = {"configuration": asdict(config), "versions": versions(), "device": device()}
-    found = compute(
-        config,
-        read_points(file, config),
-        lambda points: write_json(file, head | {"points": points}),
-    )
-    write_json(file, head | found | {"seconds": time.perf_counter() - start})
-    return found
-
-
 def main() -> None:
     """Compute, write the result file and the figure."""
-    arguments = read_arguments(__doc__, "copying_threshold", Config)
-    folder = prepare_folder(arguments.out)
-    found = run(arguments.config, folder)
-    write_picture(folder / f"copying_threshold.{arguments.format}", lambda: threshold_figure(found))
+    run_experiment(
+        __doc__, "copying_threshold", Config,
+        in_parts(compute),
+        threshold_figure, resumes=True,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

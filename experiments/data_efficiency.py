@@ -29,8 +29,8 @@ from experiments._training import (
     train_grid,
     unseen_losses,
 )
-from ktrans.analysis.verification import fit_ridge, unseen_error
-from ktrans.cli.output import progress_bar
+from ktrans._progress import show_progress
+from ktrans.measure.unseen import fit_ridge, unseen_error
 from ktrans.networks import TrainingConfig
 from ktrans.plotting.data_efficiency import data_efficiency_figure
 
@@ -226,7 +226,7 @@ def _kernels(config: Config) -> dict[str, Any]:
             view.num_samples,
             [
                 [error(kt.tasks.load(config.task, vocab_size=n).sample(n, seed)) for seed in seeds]
-                for n in progress_bar(name)(view.num_samples)
+                for n in show_progress(view.num_samples, name)
             ],
         )
         for name, error in errors.items()

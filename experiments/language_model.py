@@ -23,7 +23,8 @@ import jax
 import numpy as np
 from scipy.special import stdtrit
 
-from experiments._run import digest, write_picture, write_results
+from experiments._run import write_picture, write_results
+from ktrans._provenance import digest
 from ktrans.cli.output import prepare_folder
 from ktrans.networks import gpt2_config, load_gpt2
 from ktrans.networks.language_model import LanguageResult, train_language_model

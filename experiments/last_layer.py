@@ -22,7 +22,7 @@ import ktrans as kt
 from experiments._run import run_experiment
 from experiments._training import CACHE, Cell, Model, curve, train_grid, unseen_losses
 from experiments.data_efficiency import SHORT, TRAINING, TRANSFORMER
-from ktrans.cli.output import progress_bar
+from ktrans._progress import show_progress
 from ktrans.networks import TrainingConfig
 from ktrans.networks.optimisation import seeds_of, start
 from ktrans.plotting.data_efficiency import loss_sweep_figure
@@ -88,7 +88,7 @@ def compute(config: Config, cache: Path | None = None) -> dict[str, Any]:
         name: curve(config.scales, [unseen_losses(records[name, s]) for s in config.scales])
         for name in trained
     }
-    parts = [frozen_parts(config, scale) for scale in progress_bar("features")(config.scales)]
+    parts = [frozen_parts(config, scale) for scale in show_progress(config.scales, "features")]
     for name, about_start in ((ABOUT_START, True), (ABOUT_ZERO, False)):
         losses = [[_ridge_loss(each, about_start, config.ridges) for each in s] for s in parts]
         curves[name] = curve(config.scales, losses)

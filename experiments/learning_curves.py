@@ -14,12 +14,12 @@ import numpy as np
 
 import ktrans as kt
 from experiments._run import run_experiment
-from ktrans.analysis import in_distribution_curve
-from ktrans.analysis.cavity import cavity_learning_curve
-from ktrans.analysis.diversity import with_vocabulary
-from ktrans.analysis.verification import fit_ridge, unseen_error
-from ktrans.cli.output import progress_bar
+from ktrans._progress import show_progress
+from ktrans.measure.unseen import fit_ridge, unseen_error
 from ktrans.plotting import learning_curve_figure
+from ktrans.tasks.diversity import with_vocabulary
+from ktrans.theory import in_distribution_curve
+from ktrans.theory.curves.cavity import cavity_learning_curve
 
 _GRID_POINTS = 25
 _TEST_STRINGS = 2000
@@ -100,10 +100,10 @@ def _panel(setting: Setting, config: Config) -> dict[str, Any]:
     at, between = _ridge_points(setting, config, counts), _ridge_points(setting, config, grid)
     ridge = {
         "plain": _errors(kt.learning_curve, setting, at),
-        "corrected": _errors(kt.corrected_learning_curve, setting, at),
+        "corrected": _errors(kt.theory.corrected_learning_curve, setting, at),
         "cavity": _errors(cavity_learning_curve, setting, at),
         "plain_curve": _errors(kt.learning_curve, setting, between),
-        "corrected_curve": _errors(kt.corrected_learning_curve, setting, between),
+        "corrected_curve": _errors(kt.theory.corrected_learning_curve, setting, between),
     }
     in_distribution = {
         "corrected": _risks(setting, at),
@@ -120,7 +120,7 @@ def _measure_ridge(setting: Setting, config: Config) -> tuple[np.ndarray, np.nda
     """Errors on unseen symbols and on new strings of the training distribution, (n, seeds)."""
     cells = [(n, seed) for n in config.num_samples for seed in range(config.seeds)]
     errors = [
-        _ridge_errors(setting, config, *cell) for cell in progress_bar("training sets")(cells)
+        _ridge_errors(setting, config, *cell) for cell in show_progress(cells, "training sets")
     ]
     table = np.array(errors).reshape(len(config.num_samples), config.seeds, 2)
     return table[..., 0], table[..., 1]
@@ -135,7 +135,7 @@ def _ridge_errors(setting: Setting, config: Config, n: int, seed: int) -> tuple[
 
 
 def _flow(setting: Setting, config: Config) -> dict[str, Any]:
-    seeds = progress_bar("training sets")(range(config.seeds))
+    seeds = show_progress(range(config.seeds), "training sets")
     measured = [_flow_errors(setting, config, seed) for seed in seeds]
     grid = np.geomspace(config.times[0], config.times[-1], _GRID_POINTS).tolist()
     at, between = (_flow_points(setting, config, times) for times in (config.times, grid))
@@ -145,9 +145,9 @@ def _flow(setting: Setting, config: Config) -> dict[str, Any]:
         "grid": grid,
         **_mean(np.array(measured).T),
         "plain": _errors(kt.learning_curve, setting, at),
-        "corrected": _errors(kt.corrected_learning_curve, setting, at),
+        "corrected": _errors(kt.theory.corrected_learning_curve, setting, at),
         "plain_curve": _errors(kt.learning_curve, setting, between),
-        "corrected_curve": _errors(kt.corrected_learning_curve, setting, between),
+        "corrected_curve": _errors(kt.theory.corrected_learning_curve, setting, between),
     }
 
 

@@ -18,12 +18,12 @@ import numpy as np
 import ktrans as kt
 from experiments._run import run_experiment
 from ktrans._numerics import as_plain
-from ktrans.analysis.certificate import chance_error
-from ktrans.analysis.diversity import with_vocabulary
-from ktrans.analysis.verification import fit_ridge, unseen_error
-from ktrans.cli.output import progress_bar
+from ktrans._progress import show_progress
 from ktrans.kernels.incidence_mlp import IncidenceMLPKernel
+from ktrans.measure.unseen import fit_ridge, unseen_error
 from ktrans.plotting.mlp_incidence import mlp_incidence_figure
+from ktrans.tasks.diversity import with_vocabulary
+from ktrans.theory.certificate import chance_error
 
 _GRID_POINTS = 20
 _QUARTER = 0.25
@@ -83,9 +83,9 @@ def compute(config: Config) -> dict[str, Any]:
     """n*(c) for each task and kind, and learning curves in and out of the training distribution."""
     pairs = list(itertools.product(config.tasks, ("nngp", "ntk")))
     return {
-        "against_scale": [_against_scale(config, *pair) for pair in progress_bar("n*(c)")(pairs)],
+        "against_scale": [_against_scale(config, *pair) for pair in show_progress(pairs, "n*(c)")],
         "curves": [
-            _curve(config, scale) for scale in progress_bar("curves")(config.measured_scales)
+            _curve(config, scale) for scale in show_progress(config.measured_scales, "curves")
         ],
     }
 
@@ -149,8 +149,8 @@ def _closed_forms(
 ) -> dict[str, np.ndarray]:
     rule = {"num_samples": list(counts), "ridge": config.ridge}
     return {
-        "unseen": kt.corrected_learning_curve(kernel, task, **rule).mse,
-        "seen": kt.in_distribution_curve(kernel, task, **rule).risk,
+        "unseen": kt.theory.corrected_learning_curve(kernel, task, **rule).mse,
+        "seen": kt.theory.in_distribution_curve(kernel, task, **rule).risk,
     }
 
 

@@ -20,17 +20,16 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
 import ktrans as kt
-from experiments._parts import Keep, at_once, in_parts
-from experiments._run import run_experiment
-from ktrans.analysis import bounded_template_matrix
-from ktrans.analysis.diversity import with_vocabulary
-from ktrans.analysis.learning_curve import self_kernel
-from ktrans.analysis.verification import fit_ridge, unseen_error
-from ktrans.cli.output import progress_bar
+from experiments._run import in_parts, run_experiment
+from ktrans._progress import show_progress
+from ktrans._store import Keep, at_once
 from ktrans.kernels.attention.modified import READ, READOUTS, ModifiedTransformerKernel
 from ktrans.kernels.attention.modified_pairs import Setting, logit_means
 from ktrans.kernels.attention.modified_values import query_pairs
+from ktrans.measure.unseen import fit_ridge, unseen_error
 from ktrans.plotting.modified_attention import modified_attention_figure
+from ktrans.tasks.diversity import with_vocabulary
+from ktrans.theory.statistics import template_statistics
 
 _GRID_POINTS = 25
 _TOLERANCE_A = 0.02  # of the best a: n* is flat there
@@ -105,15 +104,15 @@ def compute(config: Config, keep: Keep = at_once) -> dict[str, Any]:
     """n*(a), the best a, σ_min against β, learning curves, and what follows in words."""
     against_a = [
         keep(["a", readout, beta], functools.partial(_against_a, config, readout, beta))
-        for beta, readout in progress_bar("n*(a)")(itertools.product(config.betas, READOUTS))
+        for beta, readout in show_progress(itertools.product(config.betas, READOUTS), "n*(a)")
     ]
     against_beta = [
         keep(["beta", readout, a], functools.partial(_against_beta, config, readout, a))
-        for a, readout in progress_bar("σ_min(β)")(itertools.product((0.0, 1.0), READOUTS))
+        for a, readout in show_progress(itertools.product((0.0, 1.0), READOUTS), "σ_min(β)")
     ]
     curves = [
         keep(["curve", *asdict(curve).values()], functools.partial(_learning_curve, config, curve))
-        for curve in progress_bar("learning curves")(config.curves)
+        for curve in show_progress(config.curves, "learning curves")
     ]
     found = {"against_a": against_a, "against_beta": against_beta, "curves": curves}
     return found | {"verdict": _verdict(found)}
@@ -132,16 +131,16 @@ def _scale(config: Config, readout: str, beta: float, a: float) -> dict[str, flo
 
 
 def _scale_at(kernel: ModifiedTransformerKernel, name: str) -> dict[str, Any]:
-    task = kt.tasks.load(name)
-    matrix, bound, certified = bounded_template_matrix(kernel, task)
+    known = template_statistics(kernel, kt.tasks.load(name))
+    matrix, bound, certified = known.matrix
     least = float(np.linalg.eigvalsh(matrix)[0])
     error = float(np.linalg.norm(bound))
-    own = float(self_kernel(kernel, task, matrix).mean())
-    known = certified and least > 2 * error
+    own = float(known.self_kernel.mean())
+    is_known = certified and least > 2 * error
     return {
-        "sigma_min": least if known else None,
+        "sigma_min": least if is_known else None,
         "bound": error,
-        "n_star": len(matrix) * own / least if known else None,
+        "n_star": len(matrix) * own / least if is_known else None,
     }
 
 
@@ -255,7 +254,7 @@ def _closed_form(
     """With the collisions of as many tokens as samples counted."""
     return [
         float(
-            kt.corrected_learning_curve(
+            kt.theory.corrected_learning_curve(
                 kernel,
                 with_vocabulary(kt.tasks.load(config.task), round(n)),
                 num_samples=[n],
@@ -324,7 +323,8 @@ def main() -> None:
     """Compute, write the result file and the figure, print the verdict."""
     name = "modified_attention"
     results = run_experiment(
-        __doc__, name, Config, in_parts(compute), modified_attention_figure, resumes=True,
+        __doc__, name, Config, in_parts(compute),
+        modified_attention_figure, resumes=True,
     )  # fmt: skip
     print("\n".join(results["verdict"]))
 

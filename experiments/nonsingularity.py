@@ -18,8 +18,8 @@ import numpy as np
 
 import ktrans as kt
 from experiments._run import run_experiment
-from ktrans.analysis.conditioning import SigmaMap
 from ktrans.plotting.conditioning import conditioning_figure
+from ktrans.theory.conditioning import SigmaMap
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,16 @@ def compute(config: Config, folder: Path) -> list[dict[str, Any]]:
 def _maps(config: Config, folder: Path, num_templates: int) -> dict[str, Any]:
     task, (b1, b2), (beta, gamma) = task_of(num_templates), config.cosine, config.attention
     start = time.perf_counter()
-    attention = kt.attention_map(
+    attention = kt.theory.attention_sigma_map(
         task,
         betas=config.betas.tolist(),
         gammas=config.gammas.tolist(),
         activation=kt.Cosine(b1=b1, b2=b2),
         rtol=config.rtol,
-        checkpoint=folder / f"map_{num_templates}.npz",
+        checkpoint=folder / "rows",
     )
     seconds = time.perf_counter() - start
-    cosine = kt.cosine_map(
+    cosine = kt.theory.cosine_sigma_map(
         task, beta=beta, gamma=gamma, b1=config.b1.tolist(), b2=config.b2.tolist(),
         rtol=config.rtol,
     )  # fmt: skip

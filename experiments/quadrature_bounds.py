@@ -6,21 +6,19 @@ too dear they check quasi-Monte Carlo instead, whose bound is five standard erro
 
     python -m experiments.quadrature_bounds [--quick] [--out DIR]
 
-Finished batches are kept in DIR/batches: an interrupted run goes on where it stopped.
+Finished batches are kept in DIR/parts: an interrupted run goes on where it stopped.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
-from experiments._run import digest, run_experiment
-from ktrans._files import check_array, read_arrays, refuse_damage, write_whole
-from ktrans.cli.output import prepare_folder
+from experiments._run import in_parts, run_experiment
+from ktrans._store import Keep, at_once
 from ktrans.kernels.attention.exact import cost, exact_values, rule_values
 from ktrans.kernels.attention.multigraph import PairGraph, pair_graph, pair_strings
 from ktrans.kernels.attention.quadrature import quadrature_rule
@@ -28,7 +26,6 @@ from ktrans.kernels.attention.quasi_monte_carlo import quasi_monte_carlo_values
 from ktrans.kernels.base import STANDARD_ERRORS
 from ktrans.plotting.quadrature_bounds import quadrature_bounds_figure
 
-MAX_BYTES = 2**24  # of what is kept of a batch
 _FINEST = 1e-14  # aims below it are lost in rounding
 _FINER_POINTS = 1 << 20  # of each scrambling: 2.8 times the precision of the default at least
 _FINER = 1e-3  # aim of the finer rule relative to rtol; the rule it checks aims at 1e-2
@@ -81,19 +78,19 @@ class Checks(NamedTuple):
     exact: np.ndarray
 
 
-def compute(config: Config, folder: Path) -> dict[str, Any]:
+def compute(config: Config, keep: Keep = at_once) -> dict[str, Any]:
     """Errors and bounds at each point and of the random checks."""
     classes = all_classes(config.longest)
     batches = [classes[i : i + config.batch] for i in range(0, len(classes), config.batch)]
     jobs = [(point, batch) for point in config.points for batch in batches]
     known = [
-        _kept(folder, (asdict(point), i % len(batches), config.batch, config.longest),
+        _kept(keep, [asdict(point), i % len(batches)],
               lambda point=point, batch=batch: check_batch(point, batch))
         for i, (point, batch) in enumerate(tqdm(jobs, desc="batches", leave=False))
     ]  # fmt: skip
     per_point = [_joined(known[i : i + len(batches)]) for i in range(0, len(jobs), len(batches))]
     groups = [
-        _kept(folder, (asdict(config), i), lambda i=i: check_group(config, i))
+        _kept(keep, ["random", i], lambda i=i: check_group(config, i))
         for i in tqdm(range(config.groups), desc="random checks", leave=False)
     ]
     return {
@@ -185,18 +182,10 @@ def _ratio(checks: Checks) -> np.ndarray:
     return np.divide(checks.error, checks.bound, out=ratio, where=checks.bound > 0)
 
 
-def _kept(folder: Path, what: Any, work: Callable[[], Checks]) -> Checks:
-    """What the file of this batch holds, or the work done now and kept there."""
-    file = folder / f"{digest(what)[:16]}.npz"
-    if not file.exists():
-        checks = work()
-        write_whole(file, lambda stream: np.savez(stream, **checks._asdict()))
-    stored = read_arrays(file, max_bytes=MAX_BYTES)
-    with refuse_damage(file):
-        checks = Checks(*(stored[name] for name in Checks._fields))
-        for name, column in checks._asdict().items():
-            check_array(name, column, checks.error.shape[:1], float)
-    return checks
+def _kept(keep: Keep, name: Any, work: Callable[[], Checks]) -> Checks:
+    """The checks of a batch, done now or earlier."""
+    part = keep(name, lambda: work()._asdict())
+    return Checks(*(np.array(part[column], dtype=float) for column in Checks._fields))
 
 
 def _joint_strings(k: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
@@ -226,7 +215,7 @@ def main() -> None:
     """Compute, write the result file and the figure, print what held."""
     result = run_experiment(
         __doc__, "quadrature_bounds", Config,
-        lambda config, folder: compute(config, prepare_folder(folder / "batches")),
+        in_parts(compute),
         quadrature_bounds_figure, resumes=True,
     )  # fmt: skip
     print("\n".join(summary(result)))

@@ -21,10 +21,10 @@ import numpy as np
 from jaxtyping import Float
 
 import ktrans as kt
-from experiments._parts import Keep, at_once, in_parts
-from experiments._run import run_experiment
-from ktrans.analysis.verification import unseen_error
-from ktrans.cli.output import progress_bar
+from experiments._run import in_parts, run_experiment
+from ktrans._progress import show_progress
+from ktrans._store import Keep, at_once
+from ktrans.measure.unseen import unseen_error
 from ktrans.networks import RandomFeatures
 from ktrans.plotting.random_features import random_features_figure
 
@@ -114,7 +114,7 @@ def _strings(config: Config) -> np.ndarray:
 def _distances(config: Config, source: str, strings: np.ndarray, exact: np.ndarray) -> dict:
     draws, widths = [], np.array(config.widths[source])
     for width in widths.tolist():
-        networks = progress_bar(f"{source} = {width}")(range(config.networks))
+        networks = show_progress(range(config.networks), f"{source} = {width}")
         found = [_deviation(config, source, width, seed, strings, exact) for seed in networks]
         draws.append(np.stack(found))
     squares = np.stack([np.mean(each**2, axis=(1, 2)) for each in draws])
@@ -183,7 +183,10 @@ def _ridge_errors(config: Config) -> dict[str, Any]:
     seeds = range(config.ridge_networks)
     kernel = np.array([_kernel_error(config, task, seed) for seed in seeds])
     features = [
-        [_feature_error(config, task, width, s) for s in progress_bar(f"ridge, p = {width}")(seeds)]
+        [
+            _feature_error(config, task, width, s)
+            for s in show_progress(seeds, f"ridge, p = {width}")
+        ]
         for width in config.ridge_widths
     ]
     means = np.mean(features, axis=1)
@@ -229,7 +232,9 @@ def _powers(first: int, last: int) -> tuple[int, ...]:
 def main() -> None:
     """Compute, write the result file and the figure."""
     run_experiment(
-        __doc__, "random_features", Config, in_parts(compute), random_features_figure, resumes=True,
+        __doc__, "random_features", Config,
+        in_parts(compute),
+        random_features_figure, resumes=True,
     )  # fmt: skip
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ktrans as kt
-from ktrans.analysis.blocks import OrderedGram, ordered_gram
-from ktrans.cli.output import write_figure
+from ktrans.measure.blocks import OrderedGram, ordered_gram
 from ktrans.plotting import gram_figure, paper_style
+from ktrans.plotting.svg import write_figure
+from ktrans.theory.statistics import template_statistics
 
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "gram_becomes_template_matrix.png"
 
@@ -42,7 +43,8 @@ def compute(config: Config) -> list[OrderedGram]:
         beta=config.beta, gamma=config.gamma, activation=kt.Cosine(b1=1.0, b2=0.5)
     )
     tasks = [kt.tasks.load("aba_abb", vocab_size=m) for m in config.vocab_sizes]
-    return [ordered_gram(kernel, task, config.num_samples, seed=config.seed) for task in tasks]
+    known = [template_statistics(kernel, task) for task in tasks]
+    return [ordered_gram(each, config.num_samples, seed=config.seed) for each in known]
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 
 import ktrans as kt
 from experiments._run import run_experiment
-from ktrans.analysis.spectrum_curves import SpectrumCurves, spectrum_curves
-from ktrans.cli.output import progress_bar
+from ktrans._progress import show_progress
+from ktrans.measure.spectrum_curves import SpectrumCurves, spectrum_curves
 from ktrans.plotting import population_figure
 
 
@@ -53,7 +53,7 @@ def compute(config: Config) -> SpectrumCurves:
         num_samples=config.num_samples,
         sampled_sizes=config.sampled_sizes,
         seed=config.seed,
-        progress=progress_bar("samples"),
+        progress=show_progress,
     )
 
 

@@ -14,12 +14,12 @@ import numpy as np
 
 import ktrans as kt
 from experiments._run import run_experiment
-from ktrans.analysis.next_token import verify_next_token
-from ktrans.analysis.next_token_curve import next_token_curve
-from ktrans.cli.output import progress_bar
+from ktrans._progress import show_progress
 from ktrans.kernels.next_token import NextTokenKernel
 from ktrans.plotting.next_token import next_token_figure
 from ktrans.solvers.next_token import NextTokenRidge
+from ktrans.theory.curves.next_token import next_token_curve
+from ktrans.theory.next_token import verify_next_token
 
 Labelled = tuple[tuple[str, str], ...]
 
@@ -68,7 +68,7 @@ class Config:
 def compute(config: Config) -> list[dict[str, Any]]:
     """For each task errors, closed form and eigenvalues, without and with b."""
     cells = [(labelled, name) for labelled in config.tasks for name in B_VARIANCES]
-    found = [_measured(config, *cell) for cell in progress_bar("kernels")(cells)]
+    found = [_measured(config, *cell) for cell in show_progress(cells, "kernels")]
     by_task = zip(found[::2], found[1::2], strict=True)
     return [
         {"title": _title(labelled)} | dict(zip(B_VARIANCES, pair, strict=True))
@@ -80,7 +80,7 @@ def _measured(config: Config, labelled: Labelled, name: str) -> dict[str, Any]:
     kernel = config.kernel(B_VARIANCES[name])
     task = kt.TemplateTask.from_templates(dict(labelled), vocab_size=config.vocab_size)
     grid = np.geomspace(config.num_samples[0], config.num_samples[-1], _GRID_POINTS)
-    certificate = verify_next_token(task, kernel)
+    certificate = verify_next_token(kernel, task)
     runs = [
         [_unseen(config, kernel, task, n, seed) for seed in range(config.seeds)]
         for n in config.num_samples

@@ -12,12 +12,11 @@ import numpy as np
 
 import ktrans as kt
 from experiments._run import run_experiment
-from ktrans.analysis.diversity import vocabulary_for, with_vocabulary
-from ktrans.analysis.rates import FittedBound, Rates, compare_with_theorem
-from ktrans.analysis.unseen_errors import UnseenErrors, measure_unseen, spread
-from ktrans.analysis.verification import Plan
-from ktrans.cli.output import progress_bar
+from ktrans._progress import show_progress
+from ktrans.measure.rates import FittedBound, Rates, compare_with_theorem
+from ktrans.measure.unseen import Plan, UnseenErrors, measure_unseen, spread
 from ktrans.plotting.rates import rates_figure
+from ktrans.tasks.diversity import vocabulary_for, with_vocabulary
 
 _GRID_POINTS = 25
 
@@ -65,7 +64,7 @@ def compute(config: Config) -> dict[str, Any]:
     sizes = tuple(config.task_at(rho).vocab_size for rho in config.diversities)
     plan = Plan(config.num_samples, sizes, tuple(range(config.seeds)), config.ridge)
     measured = measure_unseen(
-        config.task_at(config.low_diversity), config.kernel, plan, progress_bar("training sets")
+        config.kernel, config.task_at(config.low_diversity), plan, show_progress
     )
     found = compare_with_theorem(measured, delta=config.delta)
     in_n = [measured.at_diversity(r) for r in (config.low_diversity, max(config.diversities))]
@@ -119,7 +118,7 @@ def _errors(cells: UnseenErrors, config: Config) -> dict[str, Any]:
 
 def _closed_form(config: Config, n: float, diversity: float) -> float:
     task, kernel = config.task_at(diversity), config.kernel
-    curve = kt.corrected_learning_curve(kernel, task, num_samples=[n], ridge=config.ridge)
+    curve = kt.theory.corrected_learning_curve(kernel, task, num_samples=[n], ridge=config.ridge)
     return float(np.sqrt(curve.mse[0]))
 
 

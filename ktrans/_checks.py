@@ -15,6 +15,10 @@ SHOWN = 60
 LARGEST_SEED = 2**63 - 1
 
 
+class ConvergenceError(RuntimeError):
+    """A solver stopped before its tolerance; the sentence holds the residual."""
+
+
 def shown(value: object) -> str:
     """The value as an error message shows it: on one line and not at length."""
     text = repr(value).replace("\n", " ")

@@ -71,10 +71,10 @@ def alternatives(command):
 @pytest.mark.parametrize("words", commands("ktrans"), ids=" ".join)
 def test_a_command_on_a_page_is_one(words):
     if len(words) > 2 and "--help" not in words:
-        cli._parser().parse_args(words[1:])
+        cli._parser(words[1:]).parse_args(words[1:])
     else:  # a name in running text
         with pytest.raises(SystemExit, match="0"):
-            cli._parser().parse_args([*words[1:], "--help"])
+            cli._parser(words[1:]).parse_args([*words[1:], "--help"])
 
 
 @pytest.mark.parametrize("words", commands("python"), ids=" ".join)

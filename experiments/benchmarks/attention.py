@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 
 import ktrans as kt
 from experiments.benchmarks._machine import in_own_process, machine, write_between
-from ktrans.cli.output import write_figure, write_json
+from ktrans.cli.output import write_json
 from ktrans.kernels.attention.exact import exact_values
 from ktrans.kernels.attention.monte_carlo import estimate_attention
 from ktrans.kernels.attention.multigraph import pair_graph
@@ -33,6 +33,7 @@ from ktrans.kernels.attention.quasi_monte_carlo import quasi_monte_carlo_values
 from ktrans.patterns.matchings import partial_matchings
 from ktrans.plotting import paper_style
 from ktrans.plotting.style import BLUE, GREEN, GREY, ORANGE, TEXT_WIDTH, new_figure
+from ktrans.plotting.svg import write_figure
 
 PAGE = Path("docs/numerics.md")
 PICTURE = Path("docs/images/attention_benchmark.png")

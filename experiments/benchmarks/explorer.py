@@ -17,11 +17,11 @@ import numpy as np
 
 import ktrans as kt
 from experiments.benchmarks._machine import machine
-from ktrans.analysis.exploration import Setting, explore
-from ktrans.analysis.exploration_export import python_script, sweep_toml, task_toml
-from ktrans.analysis.report import versions
-from ktrans.cli.explorer_page import use_one_blas_thread
+from ktrans._provenance import versions
+from ktrans.cli.explore.export import python_script, sweep_toml, task_toml
+from ktrans.cli.explore.page import use_one_blas_thread
 from ktrans.cli.output import write_json
+from ktrans.measure.exploration import Setting, explore
 from ktrans.plotting.exploration import curve_panel, matrix_panel, spectrum_panel
 from ktrans.tasks import TemplateTask
 

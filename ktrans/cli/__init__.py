@@ -2,6 +2,8 @@
 
 import argparse
 import contextlib
+import importlib
+import importlib.metadata
 import io
 import os
 import sys
@@ -10,13 +12,43 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from ktrans._checks import one_line
+from ktrans._checks import ConvergenceError, one_line
 from ktrans._interrupts import INTERRUPTED, SENTENCE, leave_at_once, raise_when_interrupted
-from ktrans.cli import compare, copying, explore, reproduce, spectrum, sweep, tasks, verify
 from ktrans.cli.output import drop_output, print_lines
-from ktrans.solvers.solution import ConvergenceError
 
 BAD_INPUT = 2
+# The module of each command, loaded when the command is run, and what the list of commands says.
+COMMANDS = {
+    "tasks": ("tasks", "list and describe the named tasks"),
+    "verify": (
+        "verify.command",
+        "certify the theorem's conditions on a task and measure the error on unseen symbols",
+    ),
+    "spectrum": (
+        "spectrum.command",
+        "eigenvalues of the kernel on all strings, exactly, and on samples",
+    ),
+    "compare": (
+        "compare.command",
+        "transformer and MLP kernels on the same data: errors, spectra, N, and reasons",
+    ),
+    "explore": (
+        "explore.command",
+        "a local page: sliders for kernel and data, N, spectrum and learning curves",
+    ),
+    "copying": (
+        "copying",
+        "whether gradients on seen tokens teach copying unseen ones, without and with b",
+    ),
+    "sweep": (
+        "sweep",
+        "ridge regression on a grid of tasks, kernels, vocabularies, n, ridges and seeds",
+    ),
+    "reproduce": (
+        "reproduce.command",
+        "the figures of the paper and of experiments/, published numbers beside ours",
+    ),
+}
 _SHOWN = 600
 
 
@@ -46,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _prepare_streams()
     try:
         with raise_when_interrupted():
-            arguments = _parser().parse_args(argv)
+            given = list(sys.argv[1:] if argv is None else argv)
+            arguments = _parser(given).parse_args(given)
             return arguments.run(arguments)
     except KeyboardInterrupt:
         return leave_at_once(_complain(SENTENCE, INTERRUPTED))
@@ -68,11 +101,17 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _parser() -> Parser:
+def _parser(given: Sequence[str]) -> Parser:
+    """The parser, with the options of the command that is given; only its module is loaded."""
     parser = Parser(prog="ktrans", description=__doc__, allow_abbrev=False)
+    version = importlib.metadata.version("ktrans")
+    parser.add_argument("--version", action="version", version=f"ktrans {version}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (tasks, verify, spectrum, compare, explore, copying, sweep, reproduce):
-        command.add_command(commands)
+    chosen = next((word for word in given if not word.startswith("-")), None)
+    for name, (module, description) in COMMANDS.items():
+        command = commands.add_parser(name, help=description, allow_abbrev=False)
+        if name == chosen:
+            importlib.import_module(f"ktrans.cli.{module}").add_options(command)
     return parser
 
 

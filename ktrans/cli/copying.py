@@ -6,35 +6,25 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ktrans.analysis.report import versions
+from ktrans._progress import show_progress
+from ktrans._provenance import versions
 from ktrans.cli.options import add_output
-from ktrans.cli.output import (
-    prepare_folder,
-    print_json,
-    print_lines,
-    progress_bar,
-    write_figure,
-    write_json,
-)
+from ktrans.cli.output import prepare_folder, print_json, print_lines, write_json
 from ktrans.cli.tables import columns
 from ktrans.copying import Alignment, CopyingCertificate, verify
 from ktrans.copying.certificate import DEFAULT_DIMS
 from ktrans.plotting.copying import alignment_figure
 from ktrans.plotting.style import paper_style
+from ktrans.plotting.svg import write_figure
 
 QUICK_DIMS = (32, 128, 512, 2048)
 DEFAULT_DRAWS, QUICK_DRAWS = 64, 16
 _WIDTH = 96
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "copying",
-        help="whether gradients on seen tokens teach copying unseen ones, without and with b",
-        epilog="exit status: 0 done, 2 bad input",
-        allow_abbrev=False,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command to its parser."""
+    parser.epilog = "exit status: 0 done, 2 bad input"
     parser.add_argument("--dims", type=int, nargs="+", help="embedding dimensions d_emb")
     parser.add_argument("--vocab-size", type=int, default=32, help="m (%(default)s)")
     parser.add_argument("--num-seen", type=int, default=24, help="training tokens (%(default)s)")
@@ -81,7 +71,7 @@ def _verify(arguments: argparse.Namespace) -> CopyingCertificate:
         allow_wide_heads=arguments.wide_heads,
         num_draws=(QUICK_DRAWS if quick else DEFAULT_DRAWS) if draws is None else draws,
         seed=arguments.seed,
-        progress=progress_bar("embedding dimensions"),
+        progress=show_progress,
     )
 
 

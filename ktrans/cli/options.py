@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import ktrans.tasks
-from ktrans.analysis.diversity import with_vocabulary
 from ktrans.cli.output import prepare_folder
-from ktrans.cli.reports.page import Origin
+from ktrans.cli.page import Origin
 from ktrans.kernels.activations import Cosine, ReLU
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.mlp import MLPKernel
 from ktrans.kernels.registry import ACTIVATIONS
 from ktrans.kernels.transformer import TransformerKernel
 from ktrans.tasks import TemplateTask
+from ktrans.tasks.diversity import with_vocabulary
 
 TRANSFORMER, MLP = "transformer", "MLP (NTK)"
 

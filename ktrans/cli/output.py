@@ -1,20 +1,14 @@
-"""What commands and experiments write: records and figures, whole or not there, and progress."""
+"""What commands and experiments write: records, whole or not there."""
 
 import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
-
-from matplotlib.figure import Figure
-from tqdm import tqdm
+from typing import Any
 
 from ktrans._files import name_failure, write_whole
-from ktrans.plotting.svg import draw_svg
-
-T = TypeVar("T")
 
 
 def prepare_folder(folder: Path) -> Path:
@@ -61,21 +55,3 @@ def write_json(path: Path, record: Any) -> Path:
     """Write a record as JSON, refusing what JSON has no words for (NaN, infinities)."""
     text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2)
     return write_whole(path, lambda stream: stream.write(text.encode() + b"\n"))
-
-
-def write_figure(path: Path, figure: Figure) -> Path:
-    """Write a figure in the format of the suffix; SVG has the same bytes for the same figure."""
-    kind = path.suffix.lstrip(".")
-    if kind == "svg":
-        return write_whole(path, lambda stream: stream.write(draw_svg(figure)))
-    return write_whole(path, lambda stream: figure.savefig(stream, format=kind))
-
-
-def show_progress(steps: Iterable[T], word: str) -> Iterable[T]:
-    """The steps, with a progress bar."""
-    return progress_bar(word)(steps)
-
-
-def progress_bar(word: str) -> Callable[[Iterable[T]], Iterable[T]]:
-    """A progress bar on standard error, gone when the loop is over."""
-    return lambda steps: tqdm(list(steps), desc=word, file=sys.stderr, leave=False)

@@ -5,7 +5,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,29 +15,26 @@ from tqdm import tqdm
 
 from ktrans._interrupts import INTERRUPTED
 from ktrans._numerics import as_plain
+from ktrans._progress import show_progress
+from ktrans._store import Store
 from ktrans.cli.options import as_folder
-from ktrans.cli.output import prepare_folder, print_json, print_lines, write_figure
+from ktrans.cli.output import prepare_folder, print_json, print_lines
 from ktrans.cli.tables import columns
 from ktrans.plotting.style import paper_style
+from ktrans.plotting.svg import write_figure
 from ktrans.plotting.sweep import sweep_figure
 from ktrans.sweeps import Grid, read_sweep, run_sweep
 from ktrans.sweeps.jobs import TOLERANCE
-from ktrans.sweeps.run import BACKENDS
-from ktrans.sweeps.store import Store
+from ktrans.sweeps.run import BACKENDS, CELLS
 
 SHOWN_ROWS = 24
 SHOWN_COLUMNS = 8
 PATIENCE = 10  # seconds to wait for the scheduler
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "sweep",
-        help="ridge regression on a grid of tasks, kernels, vocabularies, n, ridges and seeds",
-        epilog="exit status: 0 done, 2 bad input, 130 interrupted (the same command goes on)",
-        allow_abbrev=False,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command to its parser."""
+    parser.epilog = "exit status: 0 done, 2 bad input, 130 interrupted (the same command goes on)"
     parser.add_argument("file", metavar="FILE", type=Path, help="what to sweep, in TOML")
     parser.add_argument(
         "--out", type=as_folder, metavar="DIR", help="of the results (results/FILE)"
@@ -58,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         with _cluster(arguments.backend, arguments.scheduler):
             dataset = run_sweep(
                 grid, folder, jobs=arguments.jobs, backend=arguments.backend, say=_say,
-                progress=_progress_bar,
+                progress=show_progress,
             )  # fmt: skip
     except KeyboardInterrupt:
         _say(f"Interrupted with {_count(grid, folder)}; the same command goes on from there.")
@@ -73,17 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _progress_bar(steps: Iterable, total: int) -> Iterable:
-    """With the time left, gone when all is done."""
-    return tqdm(steps, total=total, desc="training sets", file=sys.stderr, leave=False)
-
-
 def _say(sentence: str) -> None:
     tqdm.write(f"ktrans: {sentence}", file=sys.stderr)
 
 
 def _count(grid: Grid, folder: Path) -> str:
-    store = Store(folder)
+    store = Store(folder / CELLS)
     done = sum(store.path(grid.record_of(cell)).is_file() for cell in grid.cells())
     return f"{done} of {grid.num_cells} cells done"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ktrans.analysis.certificate import Certificate
-from ktrans.analysis.verification import Measurement
+from ktrans.measure.unseen import Measurement
+from ktrans.theory.certificate import Certificate
 
 _WIDTH = 96
 _SHOWN_TEMPLATES = 6

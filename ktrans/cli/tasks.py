@@ -7,11 +7,8 @@ import ktrans.tasks
 from ktrans.cli.output import print_json, print_lines
 
 
-def add_command(commands: Any) -> None:
-    """Add the command to the parser."""
-    parser = commands.add_parser(
-        "tasks", help="list and describe the named tasks", allow_abbrev=False
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command to its parser."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
 

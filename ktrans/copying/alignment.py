@@ -14,6 +14,7 @@ from scipy import stats
 
 from ktrans._checks import LARGEST_SEED, as_distinct, as_int, check_word
 from ktrans._numerics import as_plain, in_float64, to_host
+from ktrans._progress import Progress, in_silence
 from ktrans.copying.closed_form import closed_form_ratios, limiting_ratios
 from ktrans.copying.decay import CONFIDENCE, Decay, fit_decay
 from ktrans.copying.network import IDENTITY, CopyingNetwork, Parameters, losses
@@ -91,7 +92,7 @@ def alignment(
     allow_wide_heads: object = False,
     num_draws: object = 64,
     seed: object = 0,
-    progress: Any = lambda steps: steps,
+    progress: Progress = in_silence,
 ) -> Alignment:
     """Gradient ratios of all parameter groups at initialisation, estimated over draws.
 
@@ -141,7 +142,9 @@ def alignment(
         for dim in _read_dims(embedding_dims)
     ]  # fmt: skip
     draws, start = as_int("num_draws", num_draws, 2), as_int("seed", seed, 0, LARGEST_SEED)
-    products = [_products(network, draws, start) for network in progress(networks)]
+    products = [
+        _products(network, draws, start) for network in progress(networks, "embedding dimensions")
+    ]
     return _summarise(networks, products)
 
 

@@ -2,7 +2,6 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from ktrans._checks import (
     check_kind,
     check_word,
 )
+from ktrans._progress import Progress, in_silence
 from ktrans.copying.collapse import collapse
 from ktrans.copying.network import (
     SYMBOLS,
@@ -31,8 +31,6 @@ from ktrans.copying.network import (
 )
 
 ADAM, GRADIENT_FLOW = "adam", "gradient_flow"
-
-Progress = Callable[[Iterable], Iterable]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +124,7 @@ def train(
     num_seeds: int,
     seed: int = 0,
     capacity: int | None = None,
-    progress: Progress = lambda steps: steps,
+    progress: Progress = in_silence,
 ) -> TrainingPath:
     """Train on the seen tokens from several initialisations at once.
 
@@ -205,7 +203,7 @@ def _records(
     rates = schedule.rates(network)
     state = _start(plan, keys)
     found = [_record(plan, state.parameters, tokens)]
-    for _ in progress(range(schedule.records)):
+    for _ in progress(range(schedule.records), "steps"):
         state = _advance(plan, state, tokens, rates)
         found.append(_record(plan, state.parameters, tokens))
         if not np.isfinite(found[-1].losses).all():

@@ -17,7 +17,7 @@ from ktrans.gram.base import (
     DistinctStrings,
     LinearMap,
 )
-from ktrans.gram.coefficients import PairValues
+from ktrans.kernels.coefficients import PairValues
 
 _BLOCK_ENTRIES = 1 << 24
 

@@ -19,7 +19,6 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from ktrans.gram.base import LinearMap
-from ktrans.gram.coefficients import Coefficients
 from ktrans.gram.incidence import Incidence, Part
 from ktrans.gram.sharded import (
     BLOCK,
@@ -32,6 +31,7 @@ from ktrans.gram.sharded import (
     sum_over_shards,
     undeal,
 )
+from ktrans.kernels.coefficients import Coefficients
 
 Anywhere = Array | np.ndarray
 Columns = tuple[tuple[int, tuple[int, ...]], ...]

@@ -1,8 +1,10 @@
 """The Gram matrix of n strings without the matrix: exact products in O(n)."""
 
+from functools import cached_property
 from typing import Any, Literal
 
 import equinox as eqx
+import jax
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float, Int
@@ -17,13 +19,13 @@ from ktrans.gram.base import (
     DistinctStrings,
     LinearMap,
 )
-from ktrans.gram.coefficients import Coefficients, PairValues
 from ktrans.gram.dense import BlockedGram, BlockedLookup, BlockedMap
-from ktrans.gram.incidence import find_incidences
-from ktrans.gram.linear_time import LinearTimeGram, build_linear_time_gram
+from ktrans.gram.incidence import Incidence, find_incidences
+from ktrans.gram.linear_time import build_linear_time_gram
 from ktrans.gram.refinement import Refinement, infer_regular_tokens, refine
 from ktrans.gram.sharded import flat_mesh
 from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.kernels.coefficients import Coefficients, PairValues
 from ktrans.patterns.classes import as_tokens
 from ktrans.tasks import Dataset, TemplateTask
 
@@ -76,7 +78,6 @@ class GramOperator(AbstractSquareGram):
     mesh: Mesh | None = eqx.field(static=True)
     refinement: Refinement
     _distinct: DistinctStrings
-    _core: LinearMap
 
     @in_float64
     def __init__(
@@ -102,12 +103,11 @@ class GramOperator(AbstractSquareGram):
         declared = _declared_tokens(dataset) if regular_tokens is None else regular_tokens
         self.regular_tokens, self.refinement, self.templates = _refined(self.tokens, declared)
         self._distinct = _distinct_strings(self.refinement)
-        self._core = _core(self.values, self.tokens, self.refinement, self._distinct, self.mesh)
 
     @property
     def method(self) -> Literal["linear", "blocked"]:
         """How products are made."""
-        return "linear" if isinstance(self._core, LinearTimeGram) else "blocked"
+        return "blocked" if self._incidences is None else "linear"
 
     @property
     def description(self) -> str:
@@ -123,10 +123,25 @@ class GramOperator(AbstractSquareGram):
         """(n, n)."""
         return len(self.tokens), len(self.tokens)
 
-    @property
+    @cached_property
     def core(self) -> LinearMap:
-        """The Gram matrix of the distinct strings, on the device."""
-        return self._core
+        """The Gram matrix of the distinct strings, on the device; tables are built here."""
+        if self._incidences is None:
+            strings = self.tokens[self.distinct.first]
+            return BlockedMap(BlockedLookup(self.values, strings, strings))
+        with jax.enable_x64(True):
+            group = self.refinement.group[self.distinct.first]
+            coefficients = Coefficients(self.values, self.refinement.codes, len(self._incidences))
+            return build_linear_time_gram(group, coefficients, self._incidences, self.mesh)
+
+    @cached_property
+    def _incidences(self) -> list[Incidence] | None:
+        """Which sets of tokens stand in which strings; None where they are too many."""
+        if len(self.refinement.codes) > MAX_GROUPS:
+            return None
+        first, known = self.distinct.first, self.refinement
+        wildcards = known.wildcards[first]
+        return find_incidences(known.group[first], known.widths, wildcards, known.num_tokens)
 
     @property
     def distinct(self) -> DistinctStrings:
@@ -178,7 +193,7 @@ class GramOperator(AbstractSquareGram):
                 f"`tokens` must have {columns.shape[1]} positions, as the training strings have; "
                 f"got {strings.shape[1]}."
             )
-        if self.method == "blocked" or len(strings) * len(columns) <= _SMALL_CROSS:
+        if len(strings) * len(columns) <= _SMALL_CROSS or self.method == "blocked":
             return BlockedGram(self.values, strings, columns)
         both = np.concatenate([columns, strings])
         regular, values, mesh = self.regular_tokens, self.values, self.mesh
@@ -275,21 +290,3 @@ def _sort_columns(refinement: Refinement) -> list[tuple[Int[np.ndarray, "n"], in
     template, (first, bound), second, *rest = columns
     tile = (first // _TILE, bound // _TILE + 1)
     return [template, tile, second, (first % _TILE, _TILE), *rest]
-
-
-def _core(
-    values: PairValues,
-    tokens: Int[np.ndarray, "n k"],
-    refinement: Refinement,
-    distinct: DistinctStrings,
-    mesh: Mesh | None,
-) -> LinearMap:
-    if len(refinement.codes) <= MAX_GROUPS:
-        group = refinement.group[distinct.first]
-        wildcards = refinement.wildcards[distinct.first]
-        incidences = find_incidences(group, refinement.widths, wildcards, refinement.num_tokens)
-        if incidences is not None:
-            coefficients = Coefficients(values, refinement.codes, len(incidences))
-            return build_linear_time_gram(group, coefficients, incidences, mesh)
-    strings = tokens[distinct.first]
-    return BlockedMap(BlockedLookup(values, strings, strings))

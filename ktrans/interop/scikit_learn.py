@@ -21,8 +21,8 @@ from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ktrans._checks import as_array, shown
-from ktrans.gram.coefficients import PairValues
 from ktrans.kernels.base import TokenSymmetricKernel, as_token_pair
+from ktrans.kernels.coefficients import PairValues
 from ktrans.patterns.classes import PairClasses, as_tokens, pair_classes
 from ktrans.solvers._parameters import Parametrised, fields_below, with_field
 

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from ktrans.analysis.blocks import BlockStructure, OrderedGram
-from ktrans.analysis.collision_geometry import GeometryMargins
-from ktrans.analysis.collision_graph import CollisionClass
+from ktrans.measure.blocks import BlockStructure, OrderedGram
+from ktrans.measure.collisions.geometry import GeometryMargins
+from ktrans.measure.collisions.graph import CollisionClass
 from ktrans.plotting.gram import gram_norm, plot_gram, plot_template_matrix
 from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLACK, CYCLE, GREY, MARKERS, TEXT_WIDTH, new_figure

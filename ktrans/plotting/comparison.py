@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ktrans.analysis.certificate import Certificate
-from ktrans.analysis.comparison import Comparison, KernelComparison
+from ktrans.measure.comparison import Comparison, KernelComparison
 from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLACK, CYCLE, TEXT_WIDTH, new_figure
+from ktrans.theory.certificate import Certificate
 
 # Three more of Okabe and Ito's colours after the house's four.
 _COLOURS = (*CYCLE, "#E69F00", "#56B4E9", BLACK)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from ktrans.analysis.verification import Measurement
+from ktrans.measure.unseen import Measurement
 from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLACK, CYCLE, MARKERS
 

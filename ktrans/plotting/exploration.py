@@ -8,7 +8,7 @@ from bokeh.models import ColorBar, ColumnDataSource, Legend, LinearColorMapper, 
 from bokeh.palettes import Blues256
 from bokeh.plotting import figure
 
-from ktrans.analysis.exploration import View
+from ktrans.measure.exploration import View
 from ktrans.plotting.style import BLACK, BLUE, CYCLE, GREY, ORANGE
 
 _NAMED_TEMPLATES = 8  # more labels than this would overlap

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.figure import Figure
 
-from ktrans.analysis.blocks import OrderedGram
-from ktrans.analysis.spectrum_curves import DiversitySpectrum
-from ktrans.analysis.verification import Measurement
+from ktrans.measure.blocks import OrderedGram
+from ktrans.measure.spectrum_curves import DiversitySpectrum
+from ktrans.measure.unseen import Measurement
 from ktrans.plotting.curves import plot_error_against_diversity, plot_error_against_samples
 from ktrans.plotting.gram import gram_norm, plot_gram, plot_template_matrix
 from ktrans.plotting.spectra import plot_spectrum

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.image import AxesImage
 
-from ktrans.analysis.blocks import OrderedGram
+from ktrans.measure.blocks import OrderedGram
 from ktrans.plotting.style import BLACK, ORANGE
 
 _NAMED_TEMPLATES = 8  # more labels than this would overlap

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ktrans.analysis.spectrum_curves import SpectrumCurves
+from ktrans.measure.spectrum_curves import SpectrumCurves
 from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import BLACK, CYCLE, GREY, MARKERS, TEXT_WIDTH, new_figure
 

@@ -2,7 +2,7 @@
 
 from matplotlib.axes import Axes
 
-from ktrans.analysis.spectrum_curves import DiversitySpectrum
+from ktrans.measure.spectrum_curves import DiversitySpectrum
 from ktrans.plotting.log_axes import log_scales
 from ktrans.plotting.style import CYCLE, GREY, MARKERS
 

@@ -3,10 +3,13 @@
 import io
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import matplotlib
 from matplotlib.figure import Figure
+
+from ktrans._files import write_whole
 
 _SVG = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
@@ -28,6 +31,14 @@ def draw_svg(figure: Figure) -> bytes:
     with matplotlib.rc_context({"svg.fonttype": "path", "svg.hashsalt": "ktrans"}):
         figure.savefig(stream, format="svg", metadata={"Date": None})
     return stream.getvalue()
+
+
+def write_figure(path: Path, figure: Figure) -> Path:
+    """Write a figure in the format of the suffix; SVG has the same bytes for the same figure."""
+    kind = path.suffix.lstrip(".")
+    if kind == "svg":
+        return write_whole(path, lambda stream: stream.write(draw_svg(figure)))
+    return write_whole(path, lambda stream: figure.savefig(stream, format=kind))
 
 
 def svg_element(drawing: bytes, name: str, title: str) -> str:

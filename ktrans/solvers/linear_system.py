@@ -25,8 +25,9 @@ from ktrans.solvers.tables import correct, prepare, table_system
 
 Method = Literal["auto", "dense", "tables", "conjugate_gradients"]
 
-_DENSE_ON_TABLES = 1000  # below this many samples a dense factorisation is faster than tables
-_DENSE_OTHERWISE = 4000
+# So many distinct strings are factorised: iterative methods are compiled for every size anew, which
+# takes longer than a factorisation of this size, and tables of the kernel are not needed at all.
+LARGEST_DENSE = 2000
 _MAX_CORRECTIONS = 12
 
 
@@ -36,11 +37,16 @@ class RidgeSystem(NamedTuple):
     A sample's dual coefficient is α_i = (y_i − ȳ)/λ + β/w; predictions need β alone.
     """
 
-    core: LinearMap
+    gram: AbstractSquareGram
     diagonal: Float[np.ndarray, "d"]
     ridge: float
     multiplicity: Int[np.ndarray, "d"]
     targets: Float[np.ndarray, "d c"]
+
+    @property
+    def core(self) -> LinearMap:
+        """K on the device, which a dense factorisation never asks for."""
+        return self.gram.core
 
     @property
     def shift(self) -> Float[np.ndarray, "d"]:
@@ -63,7 +69,7 @@ def ridge_system(
     distinct = gram.distinct
     targets = sum_copies(distinct, labels) / distinct.multiplicity[:, None]
     diagonal = gram.diagonal()[distinct.first]
-    return RidgeSystem(gram.core, diagonal, ridge, distinct.multiplicity, targets)
+    return RidgeSystem(gram, diagonal, ridge, distinct.multiplicity, targets)
 
 
 def dual_coefficients(
@@ -82,7 +88,6 @@ def dual_coefficients(
 @in_float64
 def solve_ridge_system(
     system: RidgeSystem,
-    gram: AbstractSquareGram,
     *,
     method: Method = "auto",
     tolerance: float = 1e-10,
@@ -92,7 +97,6 @@ def solve_ridge_system(
 
     Args:
         system: The system.
-        gram: The Gram matrix it was made of.
         method: "dense" (Cholesky), "tables" (linear-time operators only), "conjugate_gradients",
             or "auto": dense where that is cheap, tables where they apply.
         tolerance: Relative residual to reach.
@@ -101,9 +105,9 @@ def solve_ridge_system(
     Returns:
         Solution whose value is β, shape (d, c).
     """
-    chosen = _choose(method, gram)
+    chosen = _choose(method, system.gram)
     if chosen == "dense":
-        return _dense(system, gram, tolerance)
+        return _dense(system, tolerance)
     limits = tolerance, max_iterations
     found = _on_tables(system, *limits) if chosen == "tables" else None
     if found is not None and (method == "tables" or found.stop_reason != "stagnated"):
@@ -123,19 +127,19 @@ def _on_tables(system: RidgeSystem, tolerance: float, max_iterations: int) -> So
 
 
 def _choose(method: Method, gram: AbstractSquareGram) -> Method:
-    tables = isinstance(gram.core, LinearTimeGram)
-    if method == "tables" and not tables:
-        raise ValueError('`method`="tables" needs a linear-time GramOperator; pass "auto".')
-    if method != "auto":
+    if method in ("dense", "conjugate_gradients"):
         return method
-    size = len(gram.distinct.first)
-    if size <= (_DENSE_ON_TABLES if tables else _DENSE_OTHERWISE):
+    if method == "auto" and len(gram.distinct.first) <= LARGEST_DENSE:
         return "dense"
-    return "tables" if tables else "conjugate_gradients"
+    if isinstance(gram.core, LinearTimeGram):
+        return "tables"
+    if method == "tables":
+        raise ValueError('`method`="tables" needs a linear-time GramOperator; pass "auto".')
+    return "conjugate_gradients"
 
 
-def _dense(system: RidgeSystem, gram: AbstractSquareGram, tolerance: float) -> Solution:
-    matrix = gram.core_to_dense()
+def _dense(system: RidgeSystem, tolerance: float) -> Solution:
+    matrix = system.gram.core_to_dense()
     matrix[np.diag_indices_from(matrix)] += system.shift
     reason: StopReason = "converged"
     try:

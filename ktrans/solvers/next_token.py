@@ -51,7 +51,7 @@ class UnseenScores:
     @property
     def error(self) -> float:
         """Σ_z w_z Σ_c (f̂(zc) − 1{c = f*(z)})², over the candidates c of z."""
-        return unseen_error(self.enlarged, self.weights, self.scores)
+        return self.enlarged.squared_error(self.scores, self.weights)
 
 
 class NextTokenRidge(Estimator):
@@ -184,10 +184,7 @@ class NextTokenRidge(Estimator):
         enlarged = enlarged_templates(self.task_)
         scores = self.model_.predict(enlarged.tokens1)
         seen = self._best_seen()
-        margin = [
-            score_margin(scores[enlarged.template_ids == z], enlarged.label_place(z), best)
-            for z, best in enumerate(seen)
-        ]
+        margin = [enlarged.margin(scores, z, best) for z, best in enumerate(seen)]
         return UnseenScores(enlarged, scores, seen, np.array(margin), self.task_.weights)
 
     def score(self, tokens: Any, labels: Any) -> float:
@@ -201,18 +198,6 @@ class NextTokenRidge(Estimator):
         seen = np.setdiff1d(self.candidates_, _regular(self.task_))
         scores = self.scores(self.task_.fresh_strings()[0], seen)
         return scores.max(axis=1, initial=-np.inf)
-
-
-def score_margin(scores: Float[np.ndarray, "c"], label: int, others: float = -np.inf) -> float:
-    """The score of the label less the largest of all others."""
-    return float(scores[label] - max(np.delete(scores, label).max(), others))
-
-
-def unseen_error(
-    enlarged: EnlargedTemplates, weights: Float[np.ndarray, "r"], scores: Float[np.ndarray, "q"]
-) -> float:
-    """Σ_z w_z Σ_c (f̂(zc) − 1{c = f*(z)})²."""
-    return float(weights[enlarged.template_ids] @ (scores - enlarged.labels) ** 2)
 
 
 def _read_candidates(candidates: Any, count: int) -> Int[np.ndarray, "n c"]:

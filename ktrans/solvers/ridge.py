@@ -97,7 +97,6 @@ class KernelRidge(Regressor):
         self._system = ridge_system(self.gram_, ridge, targets)
         found = solve_ridge_system(
             self._system,
-            self.gram_,
             method=self.method,
             tolerance=tolerance,
             max_iterations=self.max_iterations,

@@ -6,12 +6,10 @@ from typing import Literal
 
 import numpy as np
 
+from ktrans._checks import ConvergenceError
+
 OnFailure = Literal["raise", "warn", "return"]
 StopReason = Literal["converged", "max_iterations", "stagnated", "minimum_norm"]
-
-
-class ConvergenceError(RuntimeError):
-    """A solver stopped before its tolerance; the sentence holds the residual."""
 
 
 class ConvergenceWarning(UserWarning):

@@ -7,13 +7,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from ktrans._checks import as_array, as_positive, as_reals, shown
+from ktrans._checks import ConvergenceError, as_array, as_positive, as_reals, shown
 from ktrans.gram.base import sum_copies
 from ktrans.solvers._estimator import Estimator, check_fitted, predict_unseen_with, read_targets
+from ktrans.solvers.linear_system import LARGEST_DENSE
 from ktrans.solvers.modes import Modes, find_modes
-from ktrans.solvers.solution import ConvergenceError, ConvergenceWarning, OnFailure
-
-_DENSE_LIMIT = 2000
+from ktrans.solvers.solution import ConvergenceWarning, OnFailure
 
 S = TypeVar("S", bound="SpectralEstimator")
 
@@ -142,5 +141,5 @@ def read_range(
 
 
 def _choose(method: str, size: int) -> Literal["dense", "lanczos"]:
-    dense = method == "dense" or (method == "auto" and size <= _DENSE_LIMIT)
+    dense = method == "dense" or (method == "auto" and size <= LARGEST_DENSE)
     return "dense" if dense else "lanczos"

@@ -1,13 +1,15 @@
 """The results of a sweep as one xarray dataset with named dimensions."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ktrans._files import write_whole
+from ktrans._provenance import canonical
+from ktrans._store import FORMAT, Store
 from ktrans.sweeps.grid import Cell, Grid
-from ktrans.sweeps.store import FORMAT, Store, canonical
 
 FIT_VARIABLES = {
     "unseen_mse": "Σ_z w_z (f̂(z) − f*(z))² on all unseen symbols at once; exact to the residual",
@@ -51,10 +53,10 @@ def collect(grid: Grid, store: Store) -> xr.Dataset:
     return dataset
 
 
-def write_dataset(dataset: xr.Dataset, store: Store) -> None:
+def write_dataset(dataset: xr.Dataset, folder: Path) -> None:
     """Write it as sweep.nc, whole (netCDF 3, which SciPy reads and writes)."""
     content = bytes(dataset.to_netcdf(engine="scipy"))  # type: ignore[arg-type]
-    write_whole(store.folder / "sweep.nc", lambda stream: stream.write(content))
+    write_whole(folder / "sweep.nc", lambda stream: stream.write(content))
 
 
 def _fit_variables(grid: Grid, store: Store) -> dict[str, Any]:

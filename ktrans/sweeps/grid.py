@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ktrans._checks import as_int, as_non_negative, shown
-from ktrans.analysis.diversity import with_vocabulary
-from ktrans.analysis.template_matrix import check_kernel, check_task
-from ktrans.analysis.verification import MAX_SAMPLES, MAX_VOCAB_SIZE
+from ktrans._provenance import digest
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.registry import kernel_to_dict
-from ktrans.sweeps.store import digest
+from ktrans.measure.unseen import MAX_SAMPLES, MAX_VOCAB_SIZE
 from ktrans.tasks import TemplateTask
+from ktrans.tasks.diversity import with_vocabulary
+from ktrans.theory.statistics import check_kernel, check_task
 
 MAX_CELLS = 10**6
 MAX_NAME = 256

@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ktrans.analysis.learning_curve import learning_curve
-from ktrans.analysis.template_matrix import bounded_template_matrix, enclosed_spectrum
-from ktrans.analysis.verification import unseen_error
-from ktrans.gram.operator import GramOperator
+from ktrans._store import Record
 from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.kernels.coefficients import PairValues
+from ktrans.measure.unseen import fit_ridge, unseen_error
 from ktrans.solvers.ridge import KernelRidge
 from ktrans.sweeps.grid import MAX_SEED, Cell, Grid
-from ktrans.sweeps.store import Record
 from ktrans.tasks import Dataset, TemplateTask
+from ktrans.theory.curves.plain import plain_curve
+from ktrans.theory.statistics import template_statistics
 
 TEST_STRINGS = 2000
 TOLERANCE = 1e-10  # of the relative residual; what it came to is a variable of the dataset
@@ -36,12 +36,9 @@ class Fits(NamedTuple):
         """The values of each λ."""
         data = self.task.sample(self.num_samples, seed=self.seed)
         test = self.task.sample(TEST_STRINGS, seed=self.seed + MAX_SEED + 1)
-        gram = GramOperator(self.kernel, data)
-        models = (
-            KernelRidge(self.kernel, ridge=ridge, tolerance=TOLERANCE, on_failure="return")
-            for ridge in self.ridges
-        )
-        return [_fit_values(model.fit(gram, data.labels), test) for model in models]
+        values = PairValues(self.kernel)
+        models = (fit_ridge(values, data, ridge, tolerance=TOLERANCE) for ridge in self.ridges)
+        return [_fit_values(model, test) for model in models]
 
 
 class Theory(NamedTuple):
@@ -55,17 +52,17 @@ class Theory(NamedTuple):
 
     def measure(self) -> list[Values]:
         """σ_min(N) with its bound, and errors of shape (n, λ)."""
-        matrix = bounded_template_matrix(self.kernel, self.task)
-        spectrum = enclosed_spectrum(matrix)
+        known = template_statistics(self.kernel, self.task)
+        spectrum = known.spectrum
         curves = [
-            learning_curve(self.kernel, self.task, num_samples=self.num_samples, ridge=ridge).mse
+            plain_curve(known, num_samples=self.num_samples, ridge=ridge).mse
             for ridge in self.ridges
         ]
         return [
             {
                 "sigma_min": float(np.abs(spectrum.eigenvalues).min()),
                 "sigma_min_error": spectrum.bound,
-                "sigma_min_certified": matrix.certified,
+                "sigma_min_certified": known.matrix.certified,
                 "closed_form_mse": np.transpose(curves).tolist(),
             }
         ]

@@ -16,17 +16,19 @@ import xarray as xr
 
 from ktrans._checks import as_int, check_kind, shown
 from ktrans._interrupts import handled_by
+from ktrans._progress import Counted, Progress, in_silence
+from ktrans._store import Store
 from ktrans.sweeps.dataset import collect, write_dataset
 from ktrans.sweeps.grid import Grid, read_grid
 from ktrans.sweeps.jobs import Done, Job, fits_of, perform, theory_of
-from ktrans.sweeps.store import Store
 
 BACKENDS = ("loky", "dask")
+# In the folder of a sweep: the results one by one, and what took how long.
+CELLS, SECONDS = "cells", "seconds.jsonl"
 # After which a worker leaves; those of a process that was killed do not know that it was.
 IDLE_SECONDS = 30
 
 # Gets the finished jobs one by one and their number, as `tqdm(steps, total=total)` does.
-Progress = Callable[[Iterable[Done], int], Iterable[Done]]
 
 
 def sweep(
@@ -40,7 +42,7 @@ def sweep(
     folder: object,
     jobs: object = None,
     backend: object = "loky",
-    progress: Progress = lambda steps, _: steps,
+    progress: Progress = in_silence,
 ) -> xr.Dataset:
     """Kernel ridge regression on a grid of tasks, kernels, m, n, λ and seeds.
 
@@ -60,8 +62,7 @@ def sweep(
         jobs: Processes; left out, one for each core. With 1, all is done in this process.
         backend: "loky" (processes on this machine) or "dask" (the workers of the current
             `distributed.Client`).
-        progress: Wraps the loop over training sets; gets their number too, as
-            `lambda steps, total: tqdm(steps, total=total)` does.
+        progress: Wraps the loop over training sets.
 
     Returns:
         Dataset with dimensions task, kernel, vocab_size, num_samples, ridge, seed; `long_name` says
@@ -101,7 +102,7 @@ def run_sweep(
     jobs: object = None,
     backend: object = "loky",
     say: Callable[[str], object] = warnings.warn,
-    progress: Progress = lambda steps, _: steps,
+    progress: Progress = in_silence,
 ) -> xr.Dataset:
     """Compute the results of a grid that are missing, and gather all of them.
 
@@ -117,17 +118,18 @@ def run_sweep(
         TypeError, ValueError, OSError, MemoryError: as `sweep`.
     """
     check_kind("grid", grid, Grid)
-    store, workers = Store(_read_folder(folder), say), _read_jobs(jobs)
+    place, workers = _read_folder(folder), _read_jobs(jobs)
+    store = Store(place / CELLS, say)
     options = _read_backend(backend)
     store.prepare()
     todo = missing_jobs(grid, store)
     with closing(_results(todo, store, n_jobs=workers, **options)) as results:
-        for done in progress(results, len(todo)):
+        for done in progress(Counted(results, len(todo)), "training sets"):
             for record, values in zip(done.records, done.values, strict=True):
                 store.write(record, values)
-            store.log(done.records, done.seconds)
+            store.log(done.records, done.seconds, place / SECONDS)
     dataset = collect(grid, store)
-    write_dataset(dataset, store)
+    write_dataset(dataset, place)
     return dataset
 
 

@@ -38,6 +38,17 @@ class EnlargedTemplates(NamedTuple):
         """The place of the label among the candidates of template z."""
         return int(np.argmax(self.labels[self.template_ids == z]))
 
+    def margin(self, scores: Float[np.ndarray, "q"], z: int, others: float = -np.inf) -> float:
+        """The score of the label of template z less the largest of all others."""
+        mine, label = scores[self.template_ids == z], self.label_place(z)
+        return float(mine[label] - max(np.delete(mine, label).max(), others))
+
+    def squared_error(
+        self, scores: Float[np.ndarray, "q"], weights: Float[np.ndarray, "r"]
+    ) -> float:
+        """Σ_z w_z Σ_c (f̂(zc) − 1{c = f*(z)})²."""
+        return float(weights[self.template_ids] @ (scores - self.labels) ** 2)
+
 
 class CandidatePairs(NamedTuple):
     """Strings xc with the labels 1{c = y}."""

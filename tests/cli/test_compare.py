@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from ktrans.cli import compare
+from ktrans.cli.compare import command as compare
 
 SMALL = ["--n", "16", "64", "--seeds", "2", "--vocab-size", "20", "--depth", "1", "--beta", "0"]
 
@@ -11,8 +11,8 @@ SMALL = ["--n", "16", "64", "--seeds", "2", "--vocab-size", "20", "--depth", "1"
 def run(arguments):
     """The command by itself, as `ktrans compare …` calls it."""
     parser = argparse.ArgumentParser()
-    compare.add_command(parser.add_subparsers())
-    given = parser.parse_args(["compare", *arguments])
+    compare.add_options(parser)
+    given = parser.parse_args(arguments)
     return given.run(given)
 
 

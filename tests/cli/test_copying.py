@@ -10,8 +10,8 @@ from ktrans.copying import verify
 
 def run(arguments):
     parser = argparse.ArgumentParser()
-    copying.add_command(parser.add_subparsers())
-    parsed = parser.parse_args(["copying", *arguments])
+    copying.add_options(parser)
+    parsed = parser.parse_args(arguments)
     return parsed.run(parsed)
 
 

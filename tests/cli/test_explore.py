@@ -31,6 +31,6 @@ def test_labels_that_are_symbols_are_refused(capsys):
 
 def test_without_panel_it_says_what_to_install(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "panel", None)
-    monkeypatch.delitem(sys.modules, "ktrans.cli.explorer_page", raising=False)
+    monkeypatch.delitem(sys.modules, "ktrans.cli.explore.page", raising=False)
     said = _complaint(capsys, "same_different")
     assert "`ktrans explore` needs Panel: `pip install ktrans[explore]`" in said

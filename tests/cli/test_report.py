@@ -11,7 +11,7 @@ import pytest
 
 from ktrans.cli import main
 from ktrans.cli.options import read_origin
-from ktrans.cli.reports.page import FILE, Origin, Page, Picture, Table, render, write_report
+from ktrans.cli.page import FILE, Origin, Page, Picture, Table, render, write_report
 from ktrans.plotting import new_figure, paper_style
 from ktrans.plotting.svg import draw_svg, svg_element
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import pytest
 
 from experiments import _figures
 from experiments._figures import Figure, Found, Published
-from ktrans.analysis.report import versions
-from ktrans.cli import main, reproduce
+from ktrans._provenance import versions
+from ktrans.cli import main
+from ktrans.cli.reproduce import command as reproduce
 from ktrans.plotting import new_figure
 from ktrans.plotting.svg import draw_svg
 
@@ -171,6 +174,23 @@ def test_bad_input_gets_a_sentence(arguments, message, capsys):
 
 def test_without_the_source_a_sentence_says_where_the_figures_are(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(reproduce.ktrans, "__file__", str(tmp_path / "ktrans" / "__init__.py"))
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(ROOT)
     assert main(["reproduce", "--list"]) == 2
-    assert "needs the folder experiments/" in capsys.readouterr().err
+    assert "clone the source" in capsys.readouterr().err
+
+
+def test_experiments_in_the_current_directory_are_not_run(tmp_path):
+    planted = tmp_path / "experiments"
+    planted.mkdir()
+    for name in ("__init__", "_figures"):
+        (planted / f"{name}.py").write_text("raise SystemExit('planted')")
+    (tmp_path / "pyproject.toml").touch()
+    command = [sys.executable, "-m", "ktrans.cli", "reproduce", "--list", "--json"]
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "data_efficiency" in done.stdout
+    assert "planted" not in done.stdout + done.stderr

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from experiments.block_structure import Config, compute, figure_of
-from ktrans.cli.output import write_figure, write_json
+from ktrans.cli.output import write_json
+from ktrans.plotting.svg import write_figure
 
 # The kernel is evaluated once for all of this file, which takes a few seconds.
 pytestmark = pytest.mark.slow

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from experiments.copying_alignment import MAIN, UNTIED, Config, compute, panels
-from ktrans.cli.output import write_figure
 from ktrans.plotting.copying import alignment_figure
 from ktrans.plotting.style import paper_style
+from ktrans.plotting.svg import write_figure
 
 
 def check(found, tmp_path):

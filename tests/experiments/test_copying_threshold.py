@@ -1,13 +1,14 @@
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from experiments.copying_threshold import PAPER_SLOPE, Config, compute, read_points, run
-from ktrans.cli.output import write_figure
+from experiments import copying_threshold
+from experiments.copying_threshold import PAPER_SLOPE, Config, compute
+from ktrans._store import kept_in
 from ktrans.plotting.copying import threshold_figure
 from ktrans.plotting.style import paper_style
+from ktrans.plotting.svg import write_figure
 
 TINY = Config((24, 48), (0.2, 1.5), (8, 16), seeds=2, num_unseen=8, steps=150)
 
@@ -31,7 +32,7 @@ def test_b_spares_tokens(tmp_path):
 
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch):
     config = Config((16,), (), (4, 8, 16), seeds=2, num_unseen=2, steps=10)
-    measured, trained = [], compute.__globals__["_measured"]
+    measured, trained = [], copying_threshold._measured
 
     def interrupt(config, **point):
         if len(measured) == 2:
@@ -39,23 +40,22 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch):
         measured.append(point)
         return trained(config, **point)
 
-    monkeypatch.setattr("experiments.copying_threshold._measured", interrupt)
+    monkeypatch.setattr(copying_threshold, "_measured", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        run(config, tmp_path)
-    kept = read_points(tmp_path / "results.json", config)
-    assert len(kept) == 2
-    monkeypatch.setattr("experiments.copying_threshold._measured", trained)
-    found = run(config, tmp_path)
-    assert found["points"][:2] == kept
+        compute(config, kept_in(tmp_path, config))
+    measured.pop(0)
+    found = compute(config, kept_in(tmp_path, config))
+    assert [point["num_seen"] for point in measured] == [8, 16]
     assert len(found["points"]) == 3
-    assert json.loads((tmp_path / "results.json").read_text())["thresholds"] == found["thresholds"]
 
 
-def test_results_of_another_configuration_are_not_continued(tmp_path):
-    config = Config((16,), (), (4, 8, 16), seeds=2, num_unseen=2, steps=10)
-    run(config, tmp_path)
-    with pytest.raises(ValueError, match="has results of another configuration"):
-        run(replace(config, steps=20), tmp_path)
+def test_results_of_another_configuration_are_not_continued(tmp_path, monkeypatch):
+    config = Config((16,), (), (4,), seeds=2, num_unseen=2, steps=10)
+    compute(config, kept_in(tmp_path, config))
+    monkeypatch.setattr(copying_threshold, "_measured", None)
+    compute(config, kept_in(tmp_path, config))
+    with pytest.raises(TypeError, match="not callable"):
+        compute(replace(config, steps=20), kept_in(tmp_path, replace(config, steps=20)))
 
 
 @pytest.mark.slow

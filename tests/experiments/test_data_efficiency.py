@@ -15,10 +15,10 @@ from experiments.data_efficiency import (
     compute,
     find_finished,
 )
-from ktrans.cli.output import write_figure
 from ktrans.networks import TrainingConfig
 from ktrans.plotting import paper_style
 from ktrans.plotting.data_efficiency import data_efficiency_figure
+from ktrans.plotting.svg import write_figure
 
 SMALL = TrainingConfig(learning_rate=1e-2, steps=200, evaluate_every=50, batch_size=32)
 

@@ -6,10 +6,10 @@ import pytest
 
 from experiments import language_model
 from experiments.language_model import MODIFIED, PLAIN, Config, compute
-from ktrans.cli.output import write_figure
 from ktrans.networks.language_optimisation import LanguageTraining
 from ktrans.plotting import paper_style
 from ktrans.plotting.language_model import language_model_figure
+from ktrans.plotting.svg import write_figure
 
 
 @pytest.mark.slow

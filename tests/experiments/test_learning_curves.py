@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from experiments.learning_curves import Config, compute
-from ktrans.cli.output import write_figure
 from ktrans.plotting import learning_curve_figure, paper_style
+from ktrans.plotting.svg import write_figure
 
 
 @pytest.mark.slow

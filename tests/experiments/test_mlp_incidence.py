@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from experiments.mlp_incidence import Config, compute
-from ktrans.cli.output import write_figure
 from ktrans.plotting import paper_style
 from ktrans.plotting.mlp_incidence import mlp_incidence_figure
+from ktrans.plotting.svg import write_figure
 
 # d of n* ∝ c^(−2d): labels linear in X Xᵀ, and labels that compare two of its entries.
 DEGREES = {"aba_abb": 1, "marked_aba_abb": 1, "relational_match_to_sample": 2}

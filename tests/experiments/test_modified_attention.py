@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from experiments.modified_attention import Config, compute
-from ktrans.cli.output import write_figure
 from ktrans.kernels.attention.modified import READOUTS
 from ktrans.plotting import paper_style
 from ktrans.plotting.modified_attention import modified_attention_figure
+from ktrans.plotting.svg import write_figure
 from tests.tolerances import ROUNDING
 
 

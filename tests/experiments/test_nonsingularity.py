@@ -19,8 +19,10 @@ def test_the_exceptional_set_is_small_and_contains_the_singular_activations(tmp_
 
 def test_a_finished_map_is_read_and_not_computed(tmp_path, monkeypatch):
     first = compute(Config.quick(), tmp_path)
-    monkeypatch.setattr("ktrans.analysis.conditioning._smallest", None)
-    monkeypatch.setattr("experiments.nonsingularity.kt.cosine_map", lambda *_, **__: None)
+    monkeypatch.setattr("ktrans.theory.conditioning._smallest", None)
+    monkeypatch.setattr(
+        "experiments.nonsingularity.kt.theory.cosine_sigma_map", lambda *_, **__: None
+    )
     monkeypatch.setattr("experiments.nonsingularity._record", lambda found: found)
     again = compute(Config.quick(), tmp_path)
     assert np.array_equal(again[0]["attention"].sigma_min, first[0]["attention"]["sigma_min"])

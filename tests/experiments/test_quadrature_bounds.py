@@ -5,6 +5,7 @@ import pytest
 
 from experiments import quadrature_bounds
 from experiments.quadrature_bounds import Config, Point, all_classes, compute, summary
+from ktrans._store import kept_in
 from ktrans.plotting.quadrature_bounds import quadrature_bounds_figure
 
 
@@ -17,7 +18,7 @@ SMALL = Config((Point(0.5, 0.5, 1e-6),), longest=2, batch=6, groups=2, group_siz
 
 
 def test_every_bound_holds_and_finished_batches_are_not_computed_again(tmp_path, monkeypatch):
-    first = compute(SMALL, tmp_path)
+    first = compute(SMALL, kept_in(tmp_path, SMALL))
     assert first["points"][0]["checks"] == first["points"][0]["held"] == 2 + 9
     assert first["points"][0]["largest_bound"] <= 1e-6
     assert first["random"]["checks"] == first["random"]["held"] == 10
@@ -27,15 +28,15 @@ def test_every_bound_holds_and_finished_batches_are_not_computed_again(tmp_path,
 
     for work in ("check_batch", "check_group"):
         monkeypatch.setattr(quadrature_bounds, work, refuse)
-    assert compute(SMALL, tmp_path) == first
-    next(tmp_path.glob("*.npz")).unlink()
+    assert compute(SMALL, kept_in(tmp_path, SMALL)) == first
+    next((tmp_path / "parts").iterdir()).unlink()
     with pytest.raises(AssertionError, match="computed again"):
-        compute(SMALL, tmp_path)
+        compute(SMALL, kept_in(tmp_path, SMALL))
 
 
 @pytest.mark.slow
-def test_quick(tmp_path):
-    result = compute(Config.quick(), tmp_path)
+def test_quick():
+    result = compute(Config.quick())
     for at in result["points"]:
         assert at["held"] == at["checks"] == 2 + 9 + 37
         assert at["largest_bound"] <= at["wanted"]

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from experiments.random_features import Config, compute
-from ktrans.cli.output import write_figure
 from ktrans.plotting import paper_style
 from ktrans.plotting.random_features import random_features_figure
+from ktrans.plotting.svg import write_figure
 
 
 @pytest.mark.slow

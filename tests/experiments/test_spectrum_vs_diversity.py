@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from experiments.spectrum_vs_diversity import Config, compute
-from ktrans.cli.output import write_figure, write_json
+from ktrans.cli.output import write_json
 from ktrans.plotting import paper_style, population_figure
+from ktrans.plotting.svg import write_figure
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from experiments.theorem_rates import Config, compute
-from ktrans.cli.output import write_figure
 from ktrans.plotting import paper_style
 from ktrans.plotting.rates import rates_figure
+from ktrans.plotting.svg import write_figure
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@ def test_an_interrupted_grid_loses_no_cell_and_goes_on_within_the_one_that_ran(
     monkeypatch.setattr(np, "savez", savez)
     (done,) = tmp_path.glob("*.json")
     (begun,) = (path for path in tmp_path.iterdir() if path.is_dir())
-    assert json.loads(done.read_text())["cell"]["seeds"] == [0]
+    assert json.loads(done.read_text())["values"]["cell"]["seeds"] == [0]
     assert (begun / "state.npz").exists()
     found = train_grid({"all": CELL.split()}, tmp_path)["all"]
     assert [each["test"] for each in found] == [each["test"] for each in wanted]

@@ -11,9 +11,9 @@ from experiments import (
     symbolic_training,
 )
 from experiments.data_efficiency import MLP, PLAIN, WITH_A, WITH_B
-from ktrans.cli.output import write_figure
 from ktrans.plotting import paper_style
 from ktrans.plotting.data_efficiency import data_efficiency_figure, loss_sweep_figure
+from ktrans.plotting.svg import write_figure
 
 pytestmark = pytest.mark.slow
 

@@ -178,3 +178,13 @@ def test_wrong_inputs_are_named():
         GramOperator("rbf", np.arange(12).reshape(4, 3))
     with pytest.raises(ValueError, match="must have 3 positions"):
         gram.cross(np.zeros((2, 4), dtype=int))
+
+
+def test_tables_are_built_when_they_are_first_needed(monkeypatch):
+    monkeypatch.setattr(operator, "build_linear_time_gram", None)
+    data = kt.tasks.load("aba_abb", vocab_size=9).sample(30)
+    model = kt.KernelRidge(KERNEL, ridge=0.1).fit(data)
+    assert model.predict(data).shape == (30,)
+    assert model.gram_.method == "linear"
+    with pytest.raises(TypeError, match="not callable"):
+        model.gram_ @ data.labels

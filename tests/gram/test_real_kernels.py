@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 
 import ktrans as kt
-from ktrans.gram.coefficients import PairValues
+from ktrans.kernels.coefficients import PairValues
 from tests.gram.real_kernels import KERNELS, MLP, NAMES, TRANSFORMER, ten_templates
 from tests.gram.test_operator import EXACT, datasets
 

@@ -70,7 +70,7 @@ def test_it_serves_as_any_kernel_does():
     adopted, own = (kt.KernelRidge(each, ridge=0.1).fit(data) for each in both)
     np.testing.assert_allclose(adopted.dual_coef_, own.dual_coef_, rtol=0, atol=EXACT)
     np.testing.assert_allclose(adopted.predict_unseen(), own.predict_unseen(), rtol=0, atol=EXACT)
-    certificate = kt.verify(TASK, kernel)
+    certificate = kt.verify(kernel, TASK)
     assert certificate.nonsingular is None and not certificate.certified
 
 

@@ -45,7 +45,7 @@ def test_at_scale_zero_it_is_the_mlp_kernel(kind, name):
     assert np.array_equal(kernel(TOKENS), plain(TOKENS))
     assert kernel.pair_keys(TOKENS[:5], TOKENS[:5]) == [kernel.pair_keys(TOKENS, TOKENS)[0]] * 5
     task = kt.tasks.load("aba_abb")
-    assert kt.verify(task, kernel).nonsingular is kt.verify(task, plain).nonsingular is False
+    assert kt.verify(kernel, task).nonsingular is kt.verify(plain, task).nonsingular is False
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_it_is_differentiable_in_the_scale():
     [("nngp", "aba_abb"), ("ntk", "majority_4"), ("nngp", "relational_match_to_sample")],
 )
 def test_the_template_matrix_is_certified_nonsingular(kind, name):
-    certificate = kt.verify(kt.tasks.load(name), build(kind, weight=2.0, bias=0.0, scale=1.0))
+    certificate = kt.verify(build(kind, weight=2.0, bias=0.0, scale=1.0), kt.tasks.load(name))
     assert certificate.nonsingular is certificate.follows_labels is True
 
 

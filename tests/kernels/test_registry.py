@@ -34,7 +34,7 @@ EXAMPLES = {
     ),
     "modified_attention": kt.ModifiedAttentionKernel(0.2, 1.0, 1.5, "pooled"),
     "modified_transformer": kt.ModifiedTransformerKernel(0.2, 1.0, -1.0, kt.Erf(), "cls"),
-    "tied_attention": kt.TiedAttentionKernel(1.0, 1.0, kt.GELU(), "per-position"),
+    "tied_attention": kt.kernels.TiedAttentionKernel(1.0, 1.0, kt.GELU(), "per-position"),
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ktrans as kt
-from ktrans.analysis.comparison import compare
+from ktrans.measure.comparison import compare
 from ktrans.plotting.comparison import (
     comparison_figure,
     plot_eigenvalues,
@@ -12,7 +12,7 @@ from ktrans.plotting.comparison import (
     plot_template_eigenvalues,
 )
 from ktrans.plotting.style import new_figure, paper_style
-from tests.analysis.small_kernels import CoincidenceKernel
+from tests.coincidence_kernel import CoincidenceKernel
 
 MLP = kt.MLPKernel(
     kind="nngp", depth=1, activation=kt.ReLU(), weight_variance=2.0, bias_variance=0.0
@@ -23,7 +23,7 @@ MLP = kt.MLPKernel(
 def found():
     kernels = {"coincidences": CoincidenceKernel(weight=1e-6), "MLP": MLP}
     options = {"num_samples": [10, 40], "num_seeds": 2, "ridge": 0.1, "num_test": 20}
-    return compare(kt.tasks.load("aba_abb", vocab_size=30), kernels, **options)
+    return compare(kernels, kt.tasks.load("aba_abb", vocab_size=30), **options)
 
 
 def test_points_are_means_and_lines_are_closed_forms(found):

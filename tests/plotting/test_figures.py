@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import ktrans as kt
-from ktrans.analysis.blocks import ordered_gram
-from ktrans.analysis.spectrum_curves import DiversitySpectrum, diversity_spectrum
-from ktrans.analysis.verification import Measurement
+from ktrans.measure.blocks import ordered_gram
+from ktrans.measure.spectrum_curves import DiversitySpectrum, diversity_spectrum
+from ktrans.measure.unseen import Measurement
 from ktrans.plotting import (
     error_figure,
     gram_figure,
@@ -19,7 +19,8 @@ from ktrans.plotting import (
     plot_template_matrix,
     spectrum_figure,
 )
-from tests.analysis.small_kernels import CoincidenceKernel
+from ktrans.theory.statistics import template_statistics
+from tests.coincidence_kernel import CoincidenceKernel
 
 KERNEL = CoincidenceKernel()
 TASK = kt.tasks.load("aba_abb", vocab_size=40)
@@ -32,7 +33,7 @@ def measurement():
 
 
 def test_a_gram_matrix_is_shown_in_the_order_of_templates():
-    gram = ordered_gram(KERNEL, TASK, 30)
+    gram = ordered_gram(template_statistics(KERNEL, TASK), 30)
     assert np.all(np.diff(gram.template_ids) >= 0)
     axes = new_figure(3.0, 3.0).subplots()
     image = plot_gram(axes, gram)
@@ -43,7 +44,7 @@ def test_a_gram_matrix_is_shown_in_the_order_of_templates():
 
 
 def test_gram_and_template_matrix_share_one_scale():
-    gram = ordered_gram(KERNEL, TASK, 30)
+    gram = ordered_gram(template_statistics(KERNEL, TASK), 30)
     norm = gram_norm(gram.template_matrix)
     pair = new_figure(6.0, 3.0).subplots(1, 2)
     first = plot_gram(pair[0], gram, norm)
@@ -61,14 +62,16 @@ def test_a_constant_template_matrix_has_a_scale(matrix):
 
 
 def test_many_templates_are_named_by_number():
-    gram = ordered_gram(KERNEL, kt.tasks.load("majority_4", vocab_size=40), 60)
+    gram = ordered_gram(template_statistics(KERNEL, kt.tasks.load("majority_4", vocab_size=40)), 60)
     axes = new_figure(3.0, 3.0).subplots()
     plot_template_matrix(axes, gram.template_matrix, gram.templates)
     assert axes.get_xticklabels()[0].get_text() == "$z_{1}$"
 
 
 def test_a_spectrum_has_a_line_for_each_limit():
-    spectrum = diversity_spectrum(KERNEL, TASK, num_samples=50, vocab_sizes=(10, 100))
+    spectrum = diversity_spectrum(
+        template_statistics(KERNEL, TASK), num_samples=50, vocab_sizes=(10, 100)
+    )
     assert isinstance(spectrum, DiversitySpectrum)
     axes = plot_spectrum(new_figure(3.0, 3.0).subplots(), spectrum)
     flat = {line.get_ydata()[0] for line in axes.lines if len(line.get_ydata()) == 2}
@@ -79,8 +82,10 @@ def test_a_spectrum_has_a_line_for_each_limit():
 @pytest.mark.parametrize("several", [True, False])
 def test_figures_are_drawn_and_saved(several):
     tasks = [TASK, kt.tasks.load("aba_abb", vocab_size=400)] if several else [TASK]
-    grams = [ordered_gram(KERNEL, task, 20) for task in tasks]
-    spectrum = diversity_spectrum(KERNEL, TASK, num_samples=30, vocab_sizes=(10, 40))
+    grams = [ordered_gram(template_statistics(KERNEL, task), 20) for task in tasks]
+    spectrum = diversity_spectrum(
+        template_statistics(KERNEL, TASK), num_samples=30, vocab_sizes=(10, 40)
+    )
     measured = measurement() if several else measurement().at_diversity(5.0)
     curves = {"kernel": (np.array([10.0, 100.0]), np.array([0.9, 0.5]))}
     with paper_style():

@@ -1,5 +1,6 @@
 """What every refusal of bad input must be: one sentence, said at the door."""
 
+import re
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -10,19 +11,10 @@ import pytest
 import ktrans
 
 LONGEST = 600
-REMEDIES = (
-    "must",
-    "use",
-    "give",
-    "leave",
-    "needs",
-    "call",
-    "pass",
-    "known:",
-    "did you mean",
-    "has no",
-    "delete",
-    "move away",
+# A whole word that says what to do, or what is known: “because” is not “use”.
+REMEDY = re.compile(
+    r"\b(must|use|give|leave|needs?|call|pass|known:|did you mean|has no|delete|move away)(?!\w)",
+    re.IGNORECASE,
 )
 _HERE = Path(ktrans.__file__).parent
 
@@ -56,4 +48,4 @@ def check_sentence(said, words):
     assert len(said) <= LONGEST
     assert said.endswith((".", "?"))
     assert [word for word in words if word not in said] == []
-    assert any(remedy in said.lower() for remedy in REMEDIES)
+    assert REMEDY.search(said), said

@@ -14,16 +14,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from experiments import _figures, _training, copying_threshold, quadrature_bounds
+from experiments import _figures
 from experiments._figures import Figure, Found, Published
+from ktrans import _store
 from ktrans._files import check_size, read_arrays, read_json, refuse_damage
-from ktrans.analysis import conditioning
-from ktrans.analysis.report import versions
+from ktrans._provenance import versions
+from ktrans._store import Store
 from ktrans.networks import checkpoint, gpt2, load_gpt2, load_tokenizer, tokens
 from ktrans.networks.text import Text
 from ktrans.networks.tokens import tokenize, train_tokenizer
-from ktrans.sweeps import store
-from ktrans.sweeps.store import Store
 from tests.data import gpt2_hugging_face as reference
 from tests.robustness.one_sentence import check_sentence
 
@@ -52,36 +51,6 @@ def configuration(folder):
     mine = {"network": {"depth": 2}}
     checkpoint.open_run(folder, mine)
     return folder / checkpoint.CONFIGURATION, lambda: checkpoint.open_run(folder, mine)
-
-
-def sigma_map(folder):
-    path, found = folder / "map.npz", np.ones((3, 2, 2))
-    conditioning._write(path, "this map", found)
-    return path, lambda: conditioning._read(path, "this map", found.shape)
-
-
-def batch(folder):
-    checks = quadrature_bounds.Checks(*np.ones((3, 4)))
-    kept = functools.partial(quadrature_bounds._kept, folder, {"batch": 1})
-    kept(lambda: checks)
-    (path,) = folder.iterdir()
-    return path, lambda: kept(pytest.fail)
-
-
-def threshold_points(folder):
-    config = copying_threshold.Config((16,), (), (4,), seeds=2)
-    point = dict.fromkeys(copying_threshold._NUMBERS, 1)
-    record = {"configuration": vars(config), "points": [point]}
-    path = folder / "results.json"
-    path.write_text(json.dumps(record))
-    return path, lambda: copying_threshold.read_points(path, config)
-
-
-def training(folder):
-    names = ("seed", "step", "seconds", "test", "validation", "train")
-    path = folder / "0123.json"
-    path.write_text(json.dumps({"cell": {}, "record": dict.fromkeys(names, 1.0)}))
-    return path, lambda: _training._read(path)
 
 
 class Listed(Figure):
@@ -140,16 +109,12 @@ def saved_weights(folder, tensors):
     return path, lambda: load_gpt2(path, heads=reference.SIZES["n_head"])
 
 
-JSON = (configuration, threshold_points, training, results)
-ARCHIVES = (state, sigma_map, batch)
+JSON = (configuration, results)
+ARCHIVES = (state,)
 KINDS = (*JSON, *ARCHIVES, cache, tokenizer, vocabulary, weights)
 LIMITS = {
     state: checkpoint.MAX_HISTORY + 2**20,
     configuration: checkpoint.MAX_CONFIGURATION,
-    sigma_map: conditioning._MAX_BYTES,
-    batch: quadrature_bounds.MAX_BYTES,
-    threshold_points: copying_threshold.MAX_BYTES,
-    training: _training.MAX_BYTES,
     results: _figures.MAX_BYTES,
     tokenizer: tokens.MAX_TOKENIZER,
     vocabulary: tokens.MAX_TOKENIZER,
@@ -266,14 +231,6 @@ ENTRIES = [
     (state, changed(".losses", lambda x: x[:, :0]), "its histories are empty"),
     (state, changed(".losses", lambda x: x[:, :, :2]), "not float32 of (1, any, 3)"),
     (state, changed(".losses", lambda _: PICKLED()), "cannot be loaded"),
-    (sigma_map, without("found"), "it lacks 'found'"),
-    (sigma_map, changed("found", lambda x: x[:2]), "not float64 of (3, 2, 2)"),
-    (sigma_map, changed("found", lambda x: x.astype(int)), "int64"),
-    (sigma_map, changed("signature", lambda _: PICKLED()), "cannot be loaded"),
-    (batch, without("exact"), "it lacks 'exact'"),
-    (batch, changed("bound", lambda x: x[:1]), "not float64 of (4,)"),
-    (batch, changed("error", lambda x: x[None]), "shape (1, 4)"),
-    (batch, changed("bound", lambda x: x.astype("U9")), "<U"),
 ]
 
 
@@ -327,16 +284,6 @@ def test_an_array_that_claims_more_than_it_has_is_refused(tmp_path):
 RECORDS = [
     (configuration, lambda _: {"network": {"depth": 3}}, "holds a run with network.depth = 3"),
     (configuration, lambda _: {}, "holds a run with network.depth = None"),
-    (threshold_points, without("points"), "it lacks 'points'"),
-    (threshold_points, without("configuration"), "it lacks 'configuration'"),
-    (threshold_points, lambda r: r | {"points": 3}, "is damaged"),
-    (threshold_points, lambda r: r | {"points": ["a"]}, "is damaged"),
-    (threshold_points, lambda r: r | {"points": [{}]}, "it lacks 'embedding_dim'"),
-    (threshold_points, lambda r: r | {"configuration": {}}, "results of another configuration"),
-    (training, without("record"), "it lacks 'record'"),
-    (training, lambda r: r | {"record": {}}, "it lacks 'seed'"),
-    (training, lambda r: r | {"record": []}, "is damaged"),
-    (training, lambda r: {"record": r["record"] | {"test": "low"}}, "'test' is no number"),
     (results, without("found"), "it lacks 'found'"),
     (results, lambda r: r | {"found": {}}, "it lacks 'mean'"),
     (results, lambda r: r | {"found": []}, "is damaged"),
@@ -443,7 +390,7 @@ def test_a_damaged_result_of_a_sweep_is_said_and_missing(tmp_path, damage):
 
 def test_a_result_of_a_sweep_above_the_limit_is_computed_again_unread(tmp_path, monkeypatch):
     kept, path, said = kept_cells(tmp_path)
-    os.truncate(path, store.MAX_BYTES + 1)
+    os.truncate(path, _store.MAX_BYTES + 1)
     monkeypatch.setattr(Path, "read_bytes", pytest.fail)
     assert kept.read({"seed": 0}) is None
     assert len(said) == 1

@@ -15,8 +15,8 @@ import pytest
 
 import ktrans
 from ktrans import _interrupts
+from ktrans._progress import show_progress
 from ktrans.cli import main
-from ktrans.cli.output import progress_bar
 from tests.robustness.test_command_line import SWEEP
 
 SAID = "ktrans: Interrupted; files written before are whole."
@@ -30,18 +30,18 @@ def interrupt(*_, **__):
 
 
 def test_an_interruption_is_one_line(capsys, monkeypatch):
-    monkeypatch.setattr("ktrans.cli.verify.read_task", interrupt)
+    monkeypatch.setattr("ktrans.cli.verify.command.read_task", interrupt)
     assert main(["verify", "aba_abb"]) == 130
     assert capsys.readouterr().err == f"{SAID}\n"
 
 
 def test_the_line_does_not_stand_behind_a_progress_bar(capsys, monkeypatch):
     def run(_):
-        for step in progress_bar("outer")(range(9)):
-            for _ in progress_bar("inner")(range(step)):
+        for step in show_progress(range(9), "outer"):
+            for _ in show_progress(range(step), "inner"):
                 interrupt()
 
-    monkeypatch.setattr("ktrans.cli.verify.run", run)
+    monkeypatch.setattr("ktrans.cli.verify.command.run", run)
     assert main(["verify", "aba_abb"]) == 130
     said = capsys.readouterr().err
     assert "inner" in said
@@ -69,7 +69,7 @@ def test_the_certificate_is_written_before_anything_is_measured(
     tmp_path, capsys, monkeypatch, moment
 ):
     arguments = [*TINY, "--beta", "0", "--out", str(tmp_path)]
-    monkeypatch.setattr(f"ktrans.analysis.report.{moment}", interrupt)
+    monkeypatch.setattr(f"ktrans.measure.report.{moment}", interrupt)
     assert main(arguments) == 130
     assert shown(capsys.readouterr().err) == [SAID]
     assert [file.name for file in tmp_path.iterdir()] == ["certificate.json"]

@@ -293,14 +293,14 @@ ROWS = [
     ),
     refused(
         "tied readout",
-        lambda: kt.TiedAttentionKernel(1.0, 1.0, COSINE, "mean"),
+        lambda: kt.kernels.TiedAttentionKernel(1.0, 1.0, COSINE, "mean"),
         ValueError,
         "`readout`",
         "mean",
     ),
     refused(
         "tied beta",
-        lambda: kt.TiedAttentionKernel(-1.0, 1.0, COSINE, "cls"),
+        lambda: kt.kernels.TiedAttentionKernel(-1.0, 1.0, COSINE, "cls"),
         ValueError,
         "`beta`",
         "-1.0",
@@ -416,17 +416,21 @@ ROWS = [
     ),
     refused(
         "polynomial order",
-        lambda: kt.attention_series_polynomial(order=(-2, 0)),
+        lambda: kt.kernels.attention_series_polynomial(order=(-2, 0)),
         ValueError,
         "`order`",
         "got -2",
     ),
     refused(
-        "separating templates", lambda: kt.first_separating_order(3), TypeError, "`templates`", "3"
+        "separating templates",
+        lambda: kt.kernels.first_separating_order(3),
+        TypeError,
+        "`templates`",
+        "3",
     ),
     refused(
         "separating order",
-        lambda: kt.first_separating_order(TASK, max_order=-2),
+        lambda: kt.kernels.first_separating_order(TASK, max_order=-2),
         ValueError,
         "`max_order`",
         "-2",
@@ -494,7 +498,7 @@ ROWS = [
     ),
     refused(
         "tied beta text",
-        lambda: kt.TiedAttentionKernel("1", 1.0, COSINE, "cls"),
+        lambda: kt.kernels.TiedAttentionKernel("1", 1.0, COSINE, "cls"),
         ValueError,
         "`beta`",
         "'1'",

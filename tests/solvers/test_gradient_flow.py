@@ -3,9 +3,9 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import ktrans as kt
+from ktrans._checks import ConvergenceError
 from ktrans.solvers.gradient_flow import KernelGradientDescent, KernelGradientFlow
 from ktrans.solvers.ridge import KernelRidge
-from ktrans.solvers.solution import ConvergenceError
 from tests.gram.real_kernels import MLP, NAMES, TRANSFORMER
 from tests.gram.small_kernel import SmallKernel
 

@@ -4,8 +4,8 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 import ktrans as kt
+from ktrans._checks import ConvergenceError
 from ktrans.solvers.logistic import KernelLogisticRegression
-from ktrans.solvers.solution import ConvergenceError
 from tests.gram.small_kernel import SmallKernel
 
 KERNEL = SmallKernel()

@@ -7,9 +7,10 @@ from sklearn.base import clone
 from sklearn.kernel_ridge import KernelRidge as SklearnRidge
 
 import ktrans as kt
+from ktrans._checks import ConvergenceError
 from ktrans.gram.operator import GramOperator
 from ktrans.solvers.ridge import KernelRidge
-from ktrans.solvers.solution import ConvergenceError, ConvergenceWarning
+from ktrans.solvers.solution import ConvergenceWarning
 from tests.gram.small_kernel import NegativeKernel, SmallKernel
 
 KERNEL = SmallKernel()

@@ -13,9 +13,10 @@ import pytest
 import xarray as xr
 
 import ktrans as kt
+from ktrans._store import Store
 from ktrans.sweeps import run_sweep, sweep
 from ktrans.sweeps.dataset import collect
-from ktrans.sweeps.store import Store
+from ktrans.sweeps.run import CELLS
 from tests.sweeps.small_sweep import AXES, DeadlyKernel, SmallKernel, WrongKernel, small_grid
 from tests.tolerances import ROUNDING
 
@@ -69,8 +70,9 @@ def test_a_finished_sweep_computes_nothing_and_a_larger_one_what_is_new(swept, t
     dataset, folder = swept[0], shutil.copytree(swept[1], tmp_path / "copy")
     done = []
 
-    def watch(steps, total):
+    def watch(steps, word):
         for step in steps:
+            assert word == "training sets"
             done.append(step)
             yield step
 
@@ -84,7 +86,7 @@ def test_a_finished_sweep_computes_nothing_and_a_larger_one_what_is_new(swept, t
 
 
 def test_an_unfinished_dataset_has_nan_where_nothing_is_known(tmp_path):
-    def stop(steps, total):
+    def stop(steps, word):
         # The closed forms of two tasks and kernels come first.
         yield from (step for step, _ in zip(steps, range(10), strict=False))
         raise KeyboardInterrupt
@@ -92,7 +94,7 @@ def test_an_unfinished_dataset_has_nan_where_nothing_is_known(tmp_path):
     grid = small_grid()
     with pytest.raises(KeyboardInterrupt):
         run_sweep(grid, tmp_path, jobs=1, progress=stop)
-    dataset = collect(grid, Store(tmp_path))
+    dataset = collect(grid, Store(tmp_path / CELLS))
     assert int(dataset.unseen_mse.notnull().sum()) == 12
     assert not dataset.sigma_min.isnull().any()
 

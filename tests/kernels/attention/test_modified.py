@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import ktrans as kt
-from ktrans.analysis import bounded_template_matrix
 from ktrans.kernels.attention.modified import (
     ATTENTION_READOUTS,
     READOUTS,
@@ -15,6 +14,7 @@ from ktrans.kernels.attention.modified import (
 )
 from ktrans.kernels.attention.modified_pairs import QueryPair, Setting, query_key
 from ktrans.kernels.attention.tied import TiedAttentionKernel
+from ktrans.theory import bounded_template_matrix
 from tests.reference import softmax
 from tests.tolerances import QUADRATURE, ROUNDING
 

@@ -1,0 +1,1 @@
+"""The command `ktrans compare`, its text and its page."""

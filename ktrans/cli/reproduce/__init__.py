@@ -1,0 +1,1 @@
+"""The command `ktrans reproduce` and its page."""

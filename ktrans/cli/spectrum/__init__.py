@@ -1,0 +1,1 @@
+"""The command `ktrans spectrum`, its text and its page."""

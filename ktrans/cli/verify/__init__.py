@@ -1,0 +1,1 @@
+"""The command `ktrans verify` and its page."""

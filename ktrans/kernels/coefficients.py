@@ -1,0 +1,129 @@
+"""Values of a kernel on matchings of wildcards, and their Möbius coefficients as matrices."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.patterns.classes import equality_pattern, pair_classes
+from ktrans.patterns.matchings import Matching, moebius_transform, partial_matchings
+
+Pattern = tuple[int, ...]
+
+
+class PairValues:
+    """Kernel values by the equality pattern of a pair of strings, each evaluated once."""
+
+    def __init__(self, kernel: TokenSymmetricKernel):
+        self.kernel = kernel
+        self._known: dict[Pattern, float] = {}
+
+    def __call__(
+        self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
+    ) -> Float[np.ndarray, "c"]:
+        """K(x_c, y_c) for each row c, all new patterns in one call of the kernel."""
+        patterns = _pair_patterns(tokens1, tokens2)
+        missing = sorted(set(patterns) - self._known.keys())
+        if missing:
+            length = tokens1.shape[1]
+            rows = np.array(missing, dtype=np.int64)
+            values = self.kernel.evaluate_pairs(rows[:, :length], rows[:, length:]).value
+            self._known.update(zip(missing, np.asarray(values).tolist(), strict=True))
+        return np.array([self._known[pattern] for pattern in patterns], dtype=np.float64)
+
+    def matrix(
+        self, tokens1: Int[np.ndarray, "n1 k"], tokens2: Int[np.ndarray, "n2 k"]
+    ) -> Float[np.ndarray, "n1 n2"]:
+        """K(x_i, y_j) for all pairs of strings."""
+        if len(tokens1) == 0 or len(tokens2) == 0:
+            return np.zeros((len(tokens1), len(tokens2)))
+        classes = pair_classes(tokens1, tokens2)
+        return self(classes.tokens1, classes.tokens2)[classes.index]
+
+
+class Coefficients:
+    """c_uv(P) for all pairs of refined templates and all matchings of up to `max_size` pairs."""
+
+    def __init__(self, values: PairValues, codes: Int[np.ndarray, "g k"], max_size: int):
+        self._tables = _moebius_tables(values, codes, max_size)
+        self.self_values = _self_values(values, codes)
+
+    def __call__(self, group1: int, group2: int, matching: Matching) -> float:
+        """c for one matching; groups in either order."""
+        if group1 > group2:
+            return self(group2, group1, tuple((b, a) for a, b in matching))
+        return self._tables[group1, group2][tuple(sorted(matching))]
+
+    def matrix(self, columns: Sequence[tuple[int, tuple[int, ...]]]) -> Float[np.ndarray, "q q"]:
+        """C[(u, a), (v, b)] = c_uv({(a₁, b₁), …, (a_p, b_p)}), symmetric."""
+        upper = [
+            [
+                self(u, v, tuple(zip(a, b, strict=True))) if i <= j else 0.0
+                for j, (v, b) in enumerate(columns)
+            ]
+            for i, (u, a) in enumerate(columns)
+        ]
+        half = np.array(upper).reshape(len(columns), len(columns))
+        return half + np.triu(half, 1).T
+
+
+def wildcard_count(codes: Int[np.ndarray, "k"]) -> int:
+    """Number of wildcards of a coded template."""
+    return max(-int(codes.min()), 0)
+
+
+def instantiate(
+    codes: Int[np.ndarray, "k"], wildcards: Int[np.ndarray, "w"]
+) -> Int[np.ndarray, "k"]:
+    """The string of a coded template whose j-th wildcard is the j-th of the given tokens."""
+    string = codes.astype(np.int64)
+    for wildcard, token in enumerate(wildcards):
+        string[codes == -1 - wildcard] = token
+    return string
+
+
+def _moebius_tables(
+    values: PairValues, codes: np.ndarray, max_size: int
+) -> dict[tuple[int, int], dict[Matching, float]]:
+    keys: list[tuple[int, int, Matching]] = []
+    strings: list[tuple[np.ndarray, np.ndarray]] = []
+    for u, v in zip(*np.triu_indices(len(codes)), strict=True):
+        widths = wildcard_count(codes[u]), wildcard_count(codes[v])
+        for matching in partial_matchings(*widths, max_size):
+            keys.append((int(u), int(v), matching))
+            strings.append(_matched_strings(codes[u], codes[v], matching))
+    first, second = (np.stack(side) for side in zip(*strings, strict=True))
+    tables: dict[tuple[int, int], dict[Matching, float]] = {}
+    for (u, v, matching), value in zip(keys, values(first, second).tolist(), strict=True):
+        tables.setdefault((u, v), {})[matching] = value
+    return {pair: moebius_transform(table) for pair, table in tables.items()}
+
+
+def _matched_strings(
+    codes1: np.ndarray, codes2: np.ndarray, matching: Matching
+) -> tuple[np.ndarray, np.ndarray]:
+    fresh = int(max(codes1.max(), codes2.max(), -1)) + 1
+    width = wildcard_count(codes1)
+    tokens1 = fresh + np.arange(width)
+    tokens2 = fresh + width + np.arange(wildcard_count(codes2))
+    for a, b in matching:
+        tokens2[b] = tokens1[a]
+    return instantiate(codes1, tokens1), instantiate(codes2, tokens2)
+
+
+def _self_values(values: PairValues, codes: np.ndarray) -> Float[np.ndarray, "g"]:
+    strings = np.stack(
+        [
+            instantiate(row, int(row.max(initial=-1)) + 1 + np.arange(wildcard_count(row)))
+            for row in codes
+        ]
+    )
+    return values(strings, strings)
+
+
+def _pair_patterns(tokens1: np.ndarray, tokens2: np.ndarray) -> list[Pattern]:
+    """A name for each pair that renaming of tokens and exchange of the strings leave alone."""
+    forward = equality_pattern(np.concatenate([tokens1, tokens2], axis=1)).tolist()
+    backward = equality_pattern(np.concatenate([tokens2, tokens1], axis=1)).tolist()
+    return [min(tuple(a), tuple(b)) for a, b in zip(forward, backward, strict=True)]

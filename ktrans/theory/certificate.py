@@ -1,0 +1,251 @@
+"""Whether the conditions of the theorem hold for a task and a kernel, with error bounds."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ktrans._checks import as_non_negative
+from ktrans._numerics import as_plain
+from ktrans.kernels.activations import Cosine
+from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.kernels.transformer import TransformerKernel
+from ktrans.tasks import TemplateTask
+from ktrans.theory.curves.plain import plain_samples_needed
+from ktrans.theory.separation import Separation, describe_separation, separate
+from ktrans.theory.statistics import Spectrum, TemplateStatistics, template_statistics
+from ktrans.theory.structure import is_singular_by_structure
+
+# Half of the labels' power: the error at which a task of two templates has n ν_min = 2 σ.
+_REFERENCE_SHARE = 0.25
+
+_THIS_ONE = {False: ", nor this one", True: ", but can follow this one", None: ""}
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """What was found about a kernel on a task.
+
+    Attributes:
+        task_name: Name of the task, may be empty.
+        templates: The r templates, as text.
+        kernel: The kernel, as text.
+        nonsingular: True if N is certified nonsingular, False if certified singular, None where
+            the bounds (or an estimate) leave it open.
+        sigma_min: Smallest singular value of N; certified, within `sigma_min_error`.
+        sigma_min_error: Bound: |σ_min(N) − sigma_min| ≤ ‖E‖₂ ≤ largest row sum of the entries'
+            bounds (Weyl), plus the rounding of the eigensolver.
+        eigenvalues: Eigenvalues of N, ascending, shape (r,), each within `sigma_min_error`.
+        groups: The templates, those in groups that the kernel cannot tell apart on unseen symbols
+            because their rows of N are equal for a structural reason; exact.
+        follows_labels: Whether predictions on unseen symbols can follow the task's labels: False if
+            two of them differ within a group, True if the range of N is certified to be all
+            vectors that are constant on the groups, None for undecided or symbols.
+        condition_number: σ_max / σ_min, exact to rounding for the approximated N; infinite where
+            N is singular.
+        template_matrix: N, shape (r, r).
+        template_matrix_error: Bound on the error of each entry, shape (r, r).
+        self_kernel: σ_z = K(x, x) − N_zz, shape (r,), exact to the kernel's accuracy.
+        sample_scale: n* = r·mean(σ_z + λ)/ν_min, the samples that bring the slowest direction of
+            the labels to a quarter of its error; infinite where N is singular. An order of
+            magnitude.
+        samples_needed: n at which the closed-form error on unseen symbols is a quarter of chance
+            (None for labels that are symbols).
+        chance: Error of the best constant prediction, None for labels that are symbols.
+        ridge: λ that these two take.
+        diversity: ρ, exact.
+        disjoint: Whether no string matches two templates, exact.
+        witness: A string that matches two of them, with these templates; None if disjoint.
+        token_symmetric: True by construction: other kernels are refused.
+        certified: Whether all kernel values are certified; estimates decide nothing.
+        remarks: What a reader should know besides.
+        verdict: The conclusion in one sentence.
+    """
+
+    task_name: str
+    templates: tuple[str, ...]
+    kernel: str
+    nonsingular: bool | None
+    sigma_min: float
+    sigma_min_error: float
+    eigenvalues: np.ndarray
+    groups: tuple[tuple[str, ...], ...]
+    follows_labels: bool | None
+    condition_number: float
+    template_matrix: np.ndarray
+    template_matrix_error: np.ndarray
+    self_kernel: np.ndarray
+    sample_scale: float
+    samples_needed: float | None
+    chance: float | None
+    ridge: float
+    diversity: float
+    disjoint: bool
+    witness: str | None
+    token_symmetric: bool
+    certified: bool
+    remarks: tuple[str, ...]
+    verdict: str
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the lemma applies: True, False, or None for undecided."""
+        if not self.disjoint or self.chance is None:
+            return False
+        return self.nonsingular
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields for JSON: arrays as lists, numbers that are not finite as None."""
+        return as_plain(vars(self) | {"holds": self.holds})
+
+
+def verify(kernel: object, task: object, *, ridge: object = 1e-6) -> Certificate:
+    """Check the hypotheses of the generalisation theorem for one kernel and one task.
+
+    Lemma: ridge regression with a token-symmetric kernel generalises on unseen symbols as n and ρ
+    grow if the templates are pairwise disjoint and N is nonsingular. With entries of N known to
+    within E, |σ_min(N) − σ_min(N̂)| ≤ ‖E‖₂ (Weyl), so σ_min(N̂) beyond the bound certifies it. N is
+    certified singular where that follows from which of its entries are equal.
+
+    Args:
+        kernel: A token-symmetric kernel.
+        task: The template task.
+        ridge: λ ≥ 0 for the number of samples needed; the conditions do not depend on it.
+
+    Returns:
+        The certificate.
+
+    Raises:
+        TypeError: if the kernel is not token-symmetric or the task is no `TemplateTask`.
+        ValueError: if the ridge is negative.
+
+    References:
+        Boix-Adserà et al., ICLR 2024 (arXiv 2310.09753), Theorem 3.4 and the lemma before it.
+
+    Example:
+        >>> import ktrans as kt
+        >>> task = kt.tasks.load("aba_abb", vocab_size=1000)
+        >>> mlp = kt.MLPKernel(kind="ntk", depth=3, activation=kt.ReLU(), weight_variance=2.0,
+        ...     bias_variance=0.0)
+        >>> kt.verify(mlp, task).nonsingular
+        False
+    """
+    return certify(template_statistics(kernel, task), ridge=ridge)
+
+
+def certify(statistics: TemplateStatistics, *, ridge: object = 1e-6) -> Certificate:
+    """`verify` from statistics that are there already."""
+    penalty, known, symmetric = as_non_negative("ridge", ridge), statistics.task, statistics.kernel
+    matrix, spectrum, pattern = statistics.matrix, statistics.spectrum, statistics.pattern
+    nonsingular = _decide(pattern, spectrum, matrix.certified)
+    separation = separate(statistics)
+    follows = None if known.is_symbolic else separation.follows(known.labels)
+    sigma = statistics.self_kernel
+    smallest = float(np.abs(spectrum.eigenvalues).min())
+    return Certificate(
+        task_name=known.name,
+        templates=tuple(map(str, known.templates)),
+        kernel=describe_kernel(symmetric),
+        nonsingular=nonsingular,
+        sigma_min=smallest,
+        sigma_min_error=spectrum.bound,
+        eigenvalues=spectrum.eigenvalues,
+        groups=separation.named,
+        follows_labels=follows,
+        condition_number=_ratio(np.abs(spectrum.eigenvalues).max(), smallest, nonsingular),
+        template_matrix=matrix.value,
+        template_matrix_error=matrix.bound,
+        self_kernel=sigma,
+        sample_scale=_ratio(len(sigma) * float(np.mean(sigma + penalty)), smallest, nonsingular),
+        samples_needed=_samples_needed(statistics, penalty),
+        chance=chance_error(known),
+        ridge=penalty,
+        diversity=known.diversity,
+        disjoint=known.disjoint,
+        witness=_witness(known),
+        token_symmetric=True,
+        certified=matrix.certified,
+        remarks=tuple(_remarks(symmetric, known, separation, matrix.certified)),
+        verdict=_verdict(known, nonsingular, follows),
+    )
+
+
+def chance_error(task: TemplateTask) -> float | None:
+    """Σ_z w_z (f*(z) − mean)², the error of the best constant; None for symbols."""
+    if not isinstance(task.labels, np.ndarray):
+        return None
+    mean = task.weights @ task.labels
+    return float(task.weights @ (task.labels - mean) ** 2)
+
+
+def describe_kernel(kernel: TokenSymmetricKernel) -> str:
+    """The kernel's name and hyperparameters on one line."""
+    return " ".join(repr(kernel).split()).replace("( ", "(").replace(" )", ")")
+
+
+def _decide(pattern: np.ndarray, spectrum: Spectrum, certified: bool) -> bool | None:
+    if is_singular_by_structure(pattern):
+        return False
+    if certified and np.abs(spectrum.eigenvalues).min() > spectrum.bound:
+        return True
+    return None
+
+
+def _ratio(numerator: float, smallest: float, nonsingular: bool | None) -> float:
+    return math.inf if nonsingular is False or smallest == 0 else float(numerator / smallest)
+
+
+def _samples_needed(statistics: TemplateStatistics, ridge: float) -> float | None:
+    chance = chance_error(statistics.task)
+    if not chance:
+        return None
+    return plain_samples_needed(statistics, mse=_REFERENCE_SHARE * chance, ridge=ridge)
+
+
+def _witness(task: TemplateTask) -> str | None:
+    if task.meeting is None:
+        return None
+    i, j, string = task.meeting
+    return f"'{' '.join(string)}' matches both {task.templates[i]} and {task.templates[j]}"
+
+
+def _remarks(
+    kernel: TokenSymmetricKernel, task: TemplateTask, separation: Separation, certified: bool
+) -> Iterator[str]:
+    yield from describe_separation(kernel, task, separation)
+    if isinstance(kernel, TransformerKernel) and not isinstance(kernel.activation, Cosine):
+        yield (
+            "Theorem 3.4 is about φ = cos(b₁t + b₂); for another activation the lemma still holds "
+            "where N is nonsingular, which is what was checked."
+        )
+    if not certified:
+        yield "Some kernel values are estimates, which certify nothing."
+    if not isinstance(task.labels, np.ndarray):
+        yield "Labels are symbols (next token): `verify_next_token` is about them."
+    if isinstance(task.labels, np.ndarray) and np.ptp(task.labels) == 0:
+        yield "All templates have the same label, which a constant predicts."
+    if task.diversity < task.num_templates:
+        yield f"The diversity ρ = {task.diversity:g} is small; the theorem's error has a √(1/ρ)."
+
+
+def _verdict(task: TemplateTask, nonsingular: bool | None, follows: bool | None) -> str:
+    if not task.disjoint:
+        return f"Refuted: the templates are not disjoint, {_witness(task)}."
+    if not isinstance(task.labels, np.ndarray):
+        return (
+            "Not covered: the labels are symbols, and the theorem is about numbers as labels; "
+            "`verify_next_token` covers them."
+        )
+    if nonsingular is None:
+        return "Undecided: σ_min(N) is not separated from zero by the error bound."
+    if nonsingular:
+        return (
+            "Certified: the templates are disjoint and N is nonsingular, so ridge regression "
+            "generalises on unseen symbols as n and ρ grow."
+        )
+    return (
+        "Refuted: N is singular, equal entries by symmetry make it so; predictions on unseen "
+        f"symbols cannot follow every labelling of the templates{_THIS_ONE[follows]}."
+    )

@@ -1,0 +1,1 @@
+"""Learning curves in closed form: plain, corrected for collisions, cavity, next token."""

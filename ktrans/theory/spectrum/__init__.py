@@ -1,0 +1,1 @@
+"""The population operator: its eigenvalues by representation, and what follows from them."""
