@@ -12,7 +12,7 @@ GROUPS = {
         "TokenSymmetricKernel AttentionKernel TransformerKernel MLPKernel IncidenceMLPKernel "
         "ModifiedAttentionKernel ModifiedTransformerKernel TiedAttentionKernel Bounded Estimate",
     ),
-    "Activations": ("ktrans", "Cosine Sine ReLU Erf GELU Identity Custom"),
+    "Activations": ("ktrans", "Cosine Sine ReLU Erf GELU Tanh Identity Custom"),
     "Kernels as tables": (
         "ktrans.kernels.registry",
         "kernel_from_dict kernel_to_dict register_kernel",

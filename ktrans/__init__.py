@@ -34,7 +34,7 @@ from ktrans.analysis.separation import Separation, mlp_groups, separation
 from ktrans.analysis.spectral_density import spectral_density
 from ktrans.analysis.template_matrix import template_matrix
 from ktrans.gram.operator import GramOperator
-from ktrans.kernels.activations import GELU, Cosine, Custom, Erf, Identity, ReLU, Sine
+from ktrans.kernels.activations import GELU, Cosine, Custom, Erf, Identity, ReLU, Sine, Tanh
 from ktrans.kernels.attention.kernel import AttentionKernel
 from ktrans.kernels.attention.modified import (
     ModifiedAttentionKernel,
@@ -86,6 +86,7 @@ __all__ = [
     "ReLU",
     "Separation",
     "Sine",
+    "Tanh",
     "Template",
     "TemplateTask",
     "TiedAttentionKernel",

@@ -65,7 +65,7 @@ def attention_moments(pairs: Sequence[Pair], attention: AttentionKernel) -> list
 
 def _uniform_moments(k: int) -> Bounded:
     uniform = np.full((k, k), 1.0 / k**2)
-    return Bounded(uniform, _ROUNDING * uniform)
+    return Bounded(uniform, _ROUNDING * uniform, certified=True)
 
 
 def _exact_moments(pairs: Sequence[Pair], attention: AttentionKernel) -> list[Bounded]:
@@ -76,7 +76,7 @@ def _exact_moments(pairs: Sequence[Pair], attention: AttentionKernel) -> list[Bo
         _rule_moments(graphs, attention, accuracy) for accuracy in rule_accuracies(attention.rtol)
     )
     bound = two_rule_bound(fine.reshape(-1), coarse.reshape(-1), attention.gamma, attention.rtol)
-    return [Bounded(*some) for some in zip(fine, bound.reshape(fine.shape), strict=True)]
+    return [Bounded(*some, True) for some in zip(fine, bound.reshape(fine.shape), strict=True)]
 
 
 def _sampled_moments(pair: Pair, attention: AttentionKernel) -> Bounded:
