@@ -234,13 +234,22 @@ def enclosed_derivative_dual(phi: Activation, a: Operand, b: Operand, c: Operand
 
 def enclosed_variance(phi: Activation, a: Operand) -> Operand:
     """E[φ(u)²] of variances that are known as balls, as a ball; of arrays as it is."""
-    return _enclosed(phi, lambda a: phi.dual_formula(a, a, a), phi.variance_error_formula, a)
+    return _enclosed(phi, _Coincident(phi.dual_formula), phi.variance_error_formula, a)
 
 
 def enclosed_derivative_variance(phi: Activation, a: Operand) -> Operand:
     """The same for E[φ'(u)²]."""
     error_formula = phi.derivative_variance_error_formula
-    return _enclosed(phi, lambda a: phi.derivative_dual_formula(a, a, a), error_formula, a)
+    return _enclosed(phi, _Coincident(phi.derivative_dual_formula), error_formula, a)
+
+
+class _Coincident(eqx.Module):
+    """The formula for one variance; a module, so that it is compiled once."""
+
+    formula: Callable[..., Reals]
+
+    def __call__(self, a: Reals) -> Reals:
+        return self.formula(a, a, a)
 
 
 def _enclosed(
@@ -252,9 +261,13 @@ def _enclosed(
     if not isinstance(covariance[0], Ball):
         return formula(*covariance)
     mids, rads = [x.mid for x in covariance], [x.rad for x in covariance]
-    library = np if phi.proved else jnp
-    value = np.asarray(formula(*map(library.asarray, mids)))
-    return Ball(value, np.asarray(error_formula(*mids, *rads)))
+    value = formula(*mids) if phi.proved else _compiled(formula, *map(jnp.asarray, mids))
+    return Ball(np.asarray(value), np.asarray(error_formula(*mids, *rads)))
+
+
+@eqx.filter_jit
+def _compiled(formula: Callable[..., Reals], *covariance: Reals) -> Reals:
+    return formula(*covariance)
 
 
 def by_price(formula: Callable[..., Reals], slopes: Callable[..., tuple]) -> Callable[..., Reals]:
@@ -300,13 +313,16 @@ def _estimated_error(
     formula: Callable[..., Reals], a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
 ) -> Reals:
     """First order, half as much again, and rounding relative to √(E[φ(u)²] E[φ(v)²])."""
-    covariance = tuple(map(jnp.asarray, (a, b, c)))
+    slopes, scale = _slopes_and_scale(formula, *map(jnp.asarray, (a, b, c)))
+    first_order = sum(np.abs(s) * d for s, d in zip(slopes, (da, db, dc), strict=True))
+    return _ESTIMATED_CURVATURE * first_order + ESTIMATED_ROUNDING * np.asarray(scale)
+
+
+@eqx.filter_jit
+def _slopes_and_scale(formula: Callable[..., Reals], *covariance: Reals) -> tuple[tuple, Reals]:
     value, pull = jax.vjp(formula, *covariance)
-    slopes = pull(jnp.ones_like(value))
-    first_order = sum(jnp.abs(s) * d for s, d in zip(slopes, (da, db, dc), strict=True))
     own1, own2 = (formula(x, x, x) for x in covariance[:2])
-    scale = sqrt(own1) * sqrt(own2)
-    return np.asarray(_ESTIMATED_CURVATURE * first_order + ESTIMATED_ROUNDING * scale)
+    return pull(jnp.ones_like(value)), sqrt(own1) * sqrt(own2)
 
 
 @in_float64

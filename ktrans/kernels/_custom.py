@@ -71,14 +71,14 @@ class Custom(Activation):
     ) -> Reals:
         """An estimate: what two other rules change, besides what errors of the covariance do."""
         propagated = super().dual_error_formula(a, b, c, da, db, dc)
-        return propagated + np.asarray(self._coarsening(self._dual, a, b, c))
+        return propagated + np.asarray(_coarsening(self, self._dual, a, b, c))
 
     def derivative_dual_error_formula(
         self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
     ) -> Reals:
         """An estimate, in the same way."""
         propagated = super().derivative_dual_error_formula(a, b, c, da, db, dc)
-        return propagated + np.asarray(self._coarsening(self._derivative_dual, a, b, c))
+        return propagated + np.asarray(_coarsening(self, self._derivative_dual, a, b, c))
 
     def _slope(self, t: Reals) -> Reals:
         if self.derivative is not None:
@@ -112,12 +112,14 @@ class Custom(Activation):
     def _derivative_dual(self, num_nodes: int, a: Reals, b: Reals, c: Reals) -> Reals:
         return gauss_hermite(lambda u, v: self._slope(u) * self._slope(v), num_nodes, a, b, c)
 
-    def _coarsening(self, formula: Callable[..., Reals], a: Reals, b: Reals, c: Reals) -> Reals:
-        """What other rules change: a coarser one, and one whose nodes lie otherwise about 0."""
-        fine = formula(self.num_nodes, a, b, c)
-        others = [formula(n, a, b, c) for n in (3 * self.num_nodes // 4, self.num_nodes - 1)]
-        change = jnp.maximum(jnp.abs(fine - others[0]), jnp.abs(fine - others[1]))
-        return _ESTIMATE_SAFETY * change + ESTIMATED_ROUNDING * jnp.abs(fine)
+
+@eqx.filter_jit
+def _coarsening(phi: Custom, formula: Callable[..., Reals], a: Reals, b: Reals, c: Reals) -> Reals:
+    """What other rules change: a coarser one, and one whose nodes lie otherwise about 0."""
+    fine = formula(phi.num_nodes, a, b, c)
+    others = [formula(n, a, b, c) for n in (3 * phi.num_nodes // 4, phi.num_nodes - 1)]
+    change = jnp.maximum(jnp.abs(fine - others[0]), jnp.abs(fine - others[1]))
+    return _ESTIMATE_SAFETY * change + ESTIMATED_ROUNDING * jnp.abs(fine)
 
 
 def gauss_hermite(

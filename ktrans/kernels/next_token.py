@@ -25,6 +25,8 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from ktrans._checks import shown
+from ktrans._rounding import gamma, round_up
+from ktrans.kernels._balls import Ball
 from ktrans.kernels.attention.kernel import AttentionKernel, Row
 from ktrans.kernels.attention.moments import attention_moments
 from ktrans.kernels.attention.multigraph import canonical_form
@@ -88,7 +90,10 @@ class NextTokenKernel(TokenSymmetricKernel):
             _check_heads(self._heads)
 
     def evaluate_pairs(self, tokens1: Tokens, tokens2: Tokens) -> Bounded:
-        """K of x_c and y_c, candidates last, for each row; what vanishes does so exactly."""
+        """K of x_c and y_c, candidates last, for each row; what vanishes does so exactly.
+
+        Certified where every term that does not vanish is.
+        """
         value, bound = np.zeros(len(tokens1)), np.zeros(len(tokens1))
         same, attended = self._terms(tokens1, tokens2)
         certified = True
@@ -97,8 +102,8 @@ class NextTokenKernel(TokenSymmetricKernel):
             value[same], bound[same], certified = base
         if attended.any():
             copied = _copied(tokens1[attended], tokens2[attended], self._heads)
-            value[attended] += self.b_variance * copied.value
-            bound[attended] += self.b_variance * copied.bound
+            total = Ball(value[attended], bound[attended]) + Ball(*copied[:2]) * self.b_variance
+            value[attended], bound[attended] = total.mid, total.rad
             certified = certified and copied.certified
         return Bounded(value, bound, certified)
 
@@ -183,7 +188,9 @@ def _all_candidates(pair: Marked) -> list[Marked]:
 def _row(pair: Marked, moments: Bounded) -> Row:
     """Σ E[s_i t_j] over the positions i of c and j of d."""
     places = np.ix_(np.array(pair.x) == pair.c, np.array(pair.y) == pair.d)
-    return Row(moments.value[places].sum(), moments.bound[places].sum(), moments.certified)
+    values, bounds = moments.value[places], moments.bound[places]
+    rounding = gamma(values.size) * (np.abs(values).sum() + bounds.sum())
+    return Row(values.sum(), float(round_up(bounds.sum() + rounding)), moments.certified)
 
 
 def _marked_pairs(tokens1: Tokens, tokens2: Tokens) -> list[Marked]:
