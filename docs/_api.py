@@ -12,7 +12,7 @@ GROUPS = {
         "TokenSymmetricKernel AttentionKernel TransformerKernel MLPKernel IncidenceMLPKernel "
         "ModifiedAttentionKernel ModifiedTransformerKernel NextTokenKernel Bounded Estimate",
     ),
-    "Activations": ("ktrans", "Cosine Sine ReLU Erf GELU Identity Custom"),
+    "Activations": ("ktrans", "Cosine Sine ReLU Erf GELU Tanh Identity Custom"),
     "Special kernels, and kernels as tables": (
         "ktrans.kernels",
         "TiedAttentionKernel kernel_from_dict kernel_to_dict register_kernel",

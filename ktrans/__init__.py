@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         theory,
     )
     from ktrans.gram.operator import GramOperator
-    from ktrans.kernels.activations import GELU, Cosine, Custom, Erf, Identity, ReLU, Sine
+    from ktrans.kernels.activations import GELU, Cosine, Custom, Erf, Identity, ReLU, Sine, Tanh
     from ktrans.kernels.attention.kernel import AttentionKernel
     from ktrans.kernels.attention.modified import (
         ModifiedAttentionKernel,
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 # Where each name stands: loaded when it is asked for, so that importing ktrans costs nothing.
 _NAMES = {
     "gram.operator": "GramOperator",
-    "kernels.activations": "GELU Cosine Custom Erf Identity ReLU Sine",
+    "kernels.activations": "GELU Cosine Custom Erf Identity ReLU Sine Tanh",
     "kernels.attention.kernel": "AttentionKernel",
     "kernels.attention.modified": "ModifiedAttentionKernel ModifiedTransformerKernel",
     "kernels.attention.series": "attention_series",

@@ -33,6 +33,6 @@ def gamma(operations: int) -> float:
     return share / (1 - share) * UPWARD if share < 0.5 else math.inf
 
 
-def round_up(bound: np.ndarray | float) -> np.ndarray:
+def round_up(bound: np.ndarray | float) -> np.ndarray | float:
     """The bound, enlarged by more than the roundings of its own making."""
-    return np.asarray(bound) * UPWARD + TINY
+    return bound * UPWARD + TINY

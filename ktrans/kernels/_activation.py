@@ -4,7 +4,7 @@ import abc
 import math
 import numbers
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -14,25 +14,38 @@ from jax.typing import ArrayLike
 
 from ktrans._checks import as_reals, shown
 from ktrans._numerics import in_float64, is_traced, to_host
-from ktrans.kernels._gaussian import Reals, safe_sqrt
+from ktrans._rounding import ULP, round_up
+from ktrans.kernels._balls import Ball, Operand, quietly, sqrt
+from ktrans.kernels._gaussian import Reals, is_covariance
 
 Numbers = jax.Array | np.ndarray
 
 _COVARIANCES = ("a", "b", "c", "da", "db", "dc")
+_FORMULAS = ("__call__", "dual_formula", "derivative_dual_formula")
 
-# Four times the largest error measured against mpmath (4.3e-16 of the scale, 9,000 inputs).
-ROUNDING = 16 * 2.0**-53
-
-# First-order propagation forgets curvature; half as much again covers it for small errors.
-FIRST_ORDER_SAFETY = 1.5
+# What estimates take for the rounding of a dual and for the curvature that slopes do not see.
+ESTIMATED_ROUNDING = 8 * ULP
+_ESTIMATED_CURVATURE = 1.5
 
 
 class Activation(eqx.Module):
     """A nonlinearity φ with its dual activation E[φ(u)φ(v)], (u, v) ~ N(0, [[a, c], [c, b]]).
 
     A subclass gives φ as `__call__` and the two expectations as `dual_formula` and
-    `derivative_dual_formula`, in float64 arrays of one shape.
+    `derivative_dual_formula`, in float64 arrays of one shape. It is then an estimate: its errors
+    are guessed from its slopes, and no kernel that is made of it is certified.
+
+    To have it certified, state how it is bounded: set `proved = True` in the class and give
+    `dual_error_formula` and `derivative_dual_error_formula`, in NumPy and with a derivation that a
+    referee can check. `proved` is not inherited by a class that changes φ or a formula.
     """
+
+    proved: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "proved" not in vars(cls) and any(name in vars(cls) for name in _FORMULAS):
+            cls.proved = False
 
     @abc.abstractmethod
     def __call__(self, t: ArrayLike) -> jax.Array:
@@ -55,8 +68,8 @@ class Activation(eqx.Module):
             c: Covariances, broadcast with both; c² above ab by rounding counts as c² = ab.
 
         Returns:
-            Float64 array of the common shape, exact (`Custom`: as exact as its quadrature); a
-            tracer under a JAX transformation. Its gradient is finite at coincident inputs.
+            Float64 array of the common shape, within `dual_error` of the truth; a tracer under a
+            JAX transformation. Its gradient is finite at coincident inputs.
 
         Raises:
             ValueError: if a variance is negative.
@@ -64,14 +77,14 @@ class Activation(eqx.Module):
         References:
             Section 2 of Boix-Adserà et al., ICLR 2024 (arXiv 2310.09753).
         """
-        return _evaluate(self.dual_formula, a, b, c)
+        return _evaluate(self, self.dual_formula, a, b, c)
 
     def derivative_dual(self, a: ArrayLike, b: ArrayLike, c: ArrayLike) -> Numbers:
         """The dual of the derivative, E[φ'(u)φ'(v)]; arguments and result as in `dual`.
 
         It is also the derivative of the dual in c (Price 1958).
         """
-        return _evaluate(self.derivative_dual_formula, a, b, c)
+        return _evaluate(self, self.derivative_dual_formula, a, b, c)
 
     def dual_error(
         self,
@@ -84,10 +97,6 @@ class Activation(eqx.Module):
     ) -> Numbers:
         """A bound on |E[φ(u)φ(v)] − dual(a, b, c)| where a, b, c are known to within da, db, dc.
 
-        The closed forms use the mean value theorem with ∂/∂c = E[φ'(u)φ'(v)] and
-        ∂/∂a = ½E[φ''(u)φ(v)] bounded over the whole box; the others take the first order half as
-        much again. Rounding is included.
-
         Args:
             a: Variances of u, any shape, not negative.
             b: Variances of v.
@@ -97,45 +106,168 @@ class Activation(eqx.Module):
             dc: Bounds on the error of c.
 
         Returns:
-            Float64 array of the common shape.
+            Float64 array of the common shape, NaN under a JAX transformation. Certified where the
+            activation is `proved`, else an estimate.
         """
-        return _evaluate(self._dual_error, a, b, c, da, db, dc)
+        return _error(self, self.dual_error_formula, a, b, c, da, db, dc)
 
-    def derivative_dual_error(self, a: ArrayLike, b: ArrayLike, c: ArrayLike) -> Numbers:
-        """A bound on the error of `derivative_dual` at exactly known a, b, c."""
-        return _evaluate(self.derivative_rounding, a, b, c)
+    def derivative_dual_error(
+        self,
+        a: ArrayLike,
+        b: ArrayLike,
+        c: ArrayLike,
+        da: ArrayLike = 0.0,
+        db: ArrayLike = 0.0,
+        dc: ArrayLike = 0.0,
+    ) -> Numbers:
+        """A bound on the error of `derivative_dual`; arguments and result as in `dual_error`."""
+        return _error(self, self.derivative_dual_error_formula, a, b, c, da, db, dc)
 
-    def rounding(self, a: Reals, b: Reals, c: Reals) -> Reals:
-        """A bound on the error of `dual_formula`, relative to its scale √(E[φ(u)²] E[φ(v)²])."""
-        return ROUNDING * _scale(self.dual_formula, a, b)
+    def dual_error_formula(
+        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
+    ) -> Reals:
+        """`dual_error` for NumPy arrays of equal shape: first order half as much again, a guess."""
+        return _estimated_error(self.dual_formula, a, b, c, da, db, dc)
 
-    def derivative_rounding(self, a: Reals, b: Reals, c: Reals) -> Reals:
-        """A bound on the error of `derivative_dual_formula`, relative to its scale."""
-        return ROUNDING * _scale(self.derivative_dual_formula, a, b)
+    def derivative_dual_error_formula(
+        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
+    ) -> Reals:
+        """`derivative_dual_error` for NumPy arrays of equal shape: a guess like the one above."""
+        return _estimated_error(self.derivative_dual_formula, a, b, c, da, db, dc)
 
-    def perturbation(self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals) -> Reals:
-        """What errors da, db, dc of the covariance do to the dual, to first order with a margin."""
-        value, pull = jax.vjp(self.dual_formula, a, b, c)
-        slopes = pull(jnp.ones_like(value))
-        first_order = sum(jnp.abs(s) * d for s, d in zip(slopes, (da, db, dc), strict=True))
-        return FIRST_ORDER_SAFETY * jnp.asarray(first_order)
+    def variance_error_formula(self, a: Reals, da: Reals) -> Reals:
+        """A bound on |E[φ(u)²] − dual(a, a, a)| where a, the variance of u, is within da."""
+        return self.dual_error_formula(a, a, a, da, da, da)
 
-    def _dual_error(self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals) -> Reals:
-        return self.perturbation(a, b, c, da, db, dc) + self.rounding(a + da, b + db, c)
+    def derivative_variance_error_formula(self, a: Reals, da: Reals) -> Reals:
+        """The same for E[φ'(u)²]."""
+        return self.derivative_dual_error_formula(a, a, a, da, da, da)
 
 
 class ClosedForm(Activation):
-    """An activation whose dual has bounded slopes, so that errors are propagated with proof."""
+    """An activation whose formulas are closed, so that they prove themselves in ball arithmetic.
+
+    The formulas are written with the functions of `_balls`: they take NumPy and JAX arrays and
+    balls. With (A, B, C) the true covariance, which lies in the cone AB ≥ C² and in the box of
+    half-widths da, db, dc about (a, b, c), and c̃ = c moved into the cone,
+
+        |E[φ(u)φ(v)] − dual(a, b, c)| ≤ |dual(a, b, c) − f(a, b, c̃)| + |f(a, b, c̃) − f(A, B, C)|.
+
+    The first term is what the formula in balls says at exact (a, b, c̃). The second is bounded by
+    the mean value theorem on the segment from (a, b, c̃) to (A, B, C), which stays in the convex
+    cone, by slopes ∂f/∂c = E[φ'(u)φ'(v)] and ∂f/∂a = ½E[φ''(u)φ(v)] (Price 1958) bounded over the
+    box: by the formulas in balls or for all covariances at once, whichever is less.
+    """
 
     @abc.abstractmethod
     def slopes(self, a: Reals, b: Reals) -> tuple[Reals, Reals]:
         """Bounds on ½|E[φ''(u)φ(v)]| and |E[φ'(u)φ'(v)]| for variances from a up, to b at most."""
 
+    def variance_slope_formula(self, a: Ball, b: Ball, c: Ball) -> Ball | None:
+        """½E[φ''(u)φ(v)] in balls; None where only `slopes` bounds it."""
+        return None
+
+    def variance_formula(self, a: Operand) -> Operand:
+        """E[φ(u)²], u ~ N(0, a)."""
+        return self.dual_formula(a, a, a)
+
+    def derivative_variance_formula(self, a: Operand) -> Operand:
+        """E[φ'(u)²]."""
+        return self.derivative_dual_formula(a, a, a)
+
+    @quietly
+    def dual_error_formula(
+        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
+    ) -> Reals:
+        """See the class."""
+        inner, moved = into_cone(a, b, c, dc)
+        centre = self.dual_formula(*map(exactly, (a, b, inner)))
+        rounding = centre.distance(self.dual_formula(a, b, c))
+        return round_up(rounding + self.perturbation(a, b, inner, da, db, moved))
+
     def perturbation(self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals) -> Reals:
         """The mean value theorem over the box of half-widths da, db, dc."""
-        slope_a, slope_c = self.slopes(jnp.maximum(a - da, 0.0), b + db)
-        slope_b, _ = self.slopes(jnp.maximum(b - db, 0.0), a + da)
-        return slope_c * dc + _times(slope_a, da) + _times(slope_b, db)
+        box = variance_ball(a, da), variance_ball(b, db), Ball(c, dc)
+        slope_a = self._variance_slope(*box)
+        slope_b = self._variance_slope(box[1], box[0], box[2])
+        _, most = self.slopes(np.maximum(box[0].lower, 0.0), box[1].upper)
+        slope_c = _least(self.derivative_dual_formula(*box).size, most)
+        return round_up(_times(slope_a, da) + _times(slope_b, db) + _times(slope_c, dc))
+
+    @quietly
+    def derivative_dual_error_formula(
+        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
+    ) -> Reals:
+        """The formula in balls that hold the whole box."""
+        inner, moved = into_cone(a, b, c, dc)
+        value = self.derivative_dual_formula(a, b, c)
+        box = variance_ball(a, da), variance_ball(b, db), Ball(inner, moved)
+        return self.derivative_dual_formula(*box).distance(value)
+
+    @quietly
+    def variance_error_formula(self, a: Reals, da: Reals) -> Reals:
+        """The formula in a ball; inputs that are one stay one."""
+        return self.variance_formula(variance_ball(a, da)).distance(self.dual_formula(a, a, a))
+
+    @quietly
+    def derivative_variance_error_formula(self, a: Reals, da: Reals) -> Reals:
+        """The formula in a ball."""
+        value = self.derivative_dual_formula(a, a, a)
+        return self.derivative_variance_formula(variance_ball(a, da)).distance(value)
+
+    def _variance_slope(self, a: Ball, b: Ball, c: Ball) -> Reals:
+        most, _ = self.slopes(np.maximum(a.lower, 0.0), b.upper)
+        formula = self.variance_slope_formula(a, b, c)
+        return most if formula is None else _least(formula.size, most)
+
+
+def enclosed_dual(phi: Activation, a: Operand, b: Operand, c: Operand) -> Operand:
+    """The dual of covariances that are known as balls, as a ball; of arrays as it is."""
+    return _enclosed(phi, phi.dual_formula, phi.dual_error_formula, a, b, c)
+
+
+def enclosed_derivative_dual(phi: Activation, a: Operand, b: Operand, c: Operand) -> Operand:
+    """The same for the dual of the derivative."""
+    formula, error_formula = phi.derivative_dual_formula, phi.derivative_dual_error_formula
+    return _enclosed(phi, formula, error_formula, a, b, c)
+
+
+def enclosed_variance(phi: Activation, a: Operand) -> Operand:
+    """E[φ(u)²] of variances that are known as balls, as a ball; of arrays as it is."""
+    return _enclosed(phi, _Coincident(phi.dual_formula), phi.variance_error_formula, a)
+
+
+def enclosed_derivative_variance(phi: Activation, a: Operand) -> Operand:
+    """The same for E[φ'(u)²]."""
+    error_formula = phi.derivative_variance_error_formula
+    return _enclosed(phi, _Coincident(phi.derivative_dual_formula), error_formula, a)
+
+
+class _Coincident(eqx.Module):
+    """The formula for one variance; a module, so that it is compiled once."""
+
+    formula: Callable[..., Reals]
+
+    def __call__(self, a: Reals) -> Reals:
+        return self.formula(a, a, a)
+
+
+def _enclosed(
+    phi: Activation,
+    formula: Callable[..., Reals],
+    error_formula: Callable[..., Reals],
+    *covariance: Operand,
+) -> Operand:
+    if not isinstance(covariance[0], Ball):
+        return formula(*covariance)
+    mids, rads = [x.mid for x in covariance], [x.rad for x in covariance]
+    value = formula(*mids) if phi.proved else _compiled(formula, *map(jnp.asarray, mids))
+    return Ball(np.asarray(value), np.asarray(error_formula(*mids, *rads)))
+
+
+@eqx.filter_jit
+def _compiled(formula: Callable[..., Reals], *covariance: Reals) -> Reals:
+    return formula(*covariance)
 
 
 def by_price(formula: Callable[..., Reals], slopes: Callable[..., tuple]) -> Callable[..., Reals]:
@@ -154,12 +286,68 @@ def by_price(formula: Callable[..., Reals], slopes: Callable[..., tuple]) -> Cal
     return dual
 
 
+def into_cone(a: Reals, b: Reals, c: Reals, dc: Reals) -> tuple[Reals, Reals]:
+    """c̃ with c̃² ≤ ab, and a bound on its distance from the true covariance C.
+
+    c̃ is c, unless c² > ab: then it is √a √b less four roundings, with the sign of c. C is within dc
+    of c, and within |c − c̃| of c̃ where c² > ab merely counts as c² = ab.
+    """
+    edge = np.copysign(np.minimum(np.sqrt(a) * np.sqrt(b) * (1 - 2 * ULP), np.abs(c)), c)
+    inner = np.where(is_covariance(a, b, c), c, edge)
+    return inner, np.where(inner == c, dc, round_up(dc + np.abs(c - inner)))
+
+
+def variance_ball(a: Reals, da: Reals) -> Ball:
+    """The variances within da of a, none of them negative."""
+    half = (a + da) / 2 * (1 + ULP)
+    negative = a < da
+    return Ball(np.where(negative, half, a), np.where(negative, half, da))
+
+
+def exactly(value: Reals) -> Ball:
+    """The array as balls of radius zero."""
+    return Ball(value, np.zeros_like(value))
+
+
+def _estimated_error(
+    formula: Callable[..., Reals], a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
+) -> Reals:
+    """First order, half as much again, and rounding relative to √(E[φ(u)²] E[φ(v)²])."""
+    slopes, scale = _slopes_and_scale(formula, *map(jnp.asarray, (a, b, c)))
+    first_order = sum(np.abs(s) * d for s, d in zip(slopes, (da, db, dc), strict=True))
+    return _ESTIMATED_CURVATURE * first_order + ESTIMATED_ROUNDING * np.asarray(scale)
+
+
+@eqx.filter_jit
+def _slopes_and_scale(formula: Callable[..., Reals], *covariance: Reals) -> tuple[tuple, Reals]:
+    value, pull = jax.vjp(formula, *covariance)
+    own1, own2 = (formula(x, x, x) for x in covariance[:2])
+    return pull(jnp.ones_like(value)), sqrt(own1) * sqrt(own2)
+
+
 @in_float64
-def _evaluate(formula: Callable[..., Reals], *covariances: ArrayLike) -> Numbers:
-    for name, values in zip(_COVARIANCES, covariances, strict=False):
+def _evaluate(phi: Activation, formula: Callable[..., Reals], *covariance: ArrayLike) -> Numbers:
+    traced = _check(phi, covariance)
+    library = np if phi.proved and not traced else jnp
+    arrays = (library.asarray(entry, dtype=np.float64) for entry in covariance)
+    with np.errstate(all="ignore"):
+        return to_host(formula(*library.broadcast_arrays(*arrays)))
+
+
+@in_float64
+def _error(phi: Activation, formula: Callable[..., Reals], *covariance: ArrayLike) -> Numbers:
+    """What the formula says; nothing is known of traced values."""
+    if _check(phi, covariance):
+        return np.full(np.broadcast_shapes(*map(np.shape, covariance)), np.nan)
+    arrays = np.broadcast_arrays(*(np.asarray(entry, dtype=np.float64) for entry in covariance))
+    return np.asarray(formula(*arrays))
+
+
+def _check(phi: Activation, covariance: tuple[ArrayLike, ...]) -> bool:
+    """Whether something is traced; raise if a number is out of range."""
+    for name, values in zip(_COVARIANCES, covariance, strict=False):
         _check_covariance(name, values)
-    arrays = (jnp.asarray(entry, dtype=jnp.float64) for entry in covariances)
-    return to_host(formula(*jnp.broadcast_arrays(*arrays)))
+    return is_traced(*jax.tree.leaves((phi, covariance)))
 
 
 def _check_covariance(name: str, values: Any) -> None:
@@ -174,13 +362,14 @@ def _check_covariance(name: str, values: Any) -> None:
         raise ValueError(f"`{name}` {reason} and must be non-negative; got {entries.min()}.")
 
 
-def _scale(formula: Callable[..., Reals], a: Reals, b: Reals) -> Reals:
-    return safe_sqrt(formula(a, a, a)) * safe_sqrt(formula(b, b, b))
-
-
 def _times(slope: Reals, error: Reals) -> Reals:
     """The product, 0 for an error of 0 even where the slope is infinite."""
-    return jnp.where(error > 0, slope * error, 0.0)
+    return np.where(error == 0, 0.0, slope * error)
+
+
+def _least(one: Reals, other: Reals) -> Reals:
+    """The smaller bound; one that is not a number says nothing."""
+    return np.fmin(one, other)
 
 
 def as_number(value: Any) -> Any:

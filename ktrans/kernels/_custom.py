@@ -12,8 +12,9 @@ from jax.typing import ArrayLike
 from scipy.special import roots_hermitenorm
 
 from ktrans._checks import as_int, shown
-from ktrans.kernels._activation import ROUNDING, Activation, by_price
-from ktrans.kernels._gaussian import Reals, safe_inverse, safe_sqrt, spread
+from ktrans.kernels._activation import ESTIMATED_ROUNDING, Activation, by_price
+from ktrans.kernels._balls import sqrt
+from ktrans.kernels._gaussian import Reals, safe_inverse, spread
 
 # A kink's error jumps about with the number of nodes; see the test that counts.
 _ESTIMATE_SAFETY = 4.0
@@ -65,14 +66,19 @@ class Custom(Activation):
         """E[φ'(u)φ'(v)] by quadrature."""
         return self._derivative_dual(self.num_nodes, a, b, c)
 
-    def rounding(self, a: Reals, b: Reals, c: Reals) -> Reals:
-        """An estimate of the quadrature's error, from what two other rules change."""
-        return self._coarsening(self._dual, a, b, c) + super().rounding(a, b, c)
+    def dual_error_formula(
+        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
+    ) -> Reals:
+        """An estimate: what two other rules change, besides what errors of the covariance do."""
+        propagated = super().dual_error_formula(a, b, c, da, db, dc)
+        return propagated + np.asarray(_coarsening(self, self._dual, a, b, c))
 
-    def derivative_rounding(self, a: Reals, b: Reals, c: Reals) -> Reals:
-        """An estimate of the quadrature's error, from what two other rules change."""
-        change = self._coarsening(self._derivative_dual, a, b, c)
-        return change + super().derivative_rounding(a, b, c)
+    def derivative_dual_error_formula(
+        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
+    ) -> Reals:
+        """An estimate, in the same way."""
+        propagated = super().derivative_dual_error_formula(a, b, c, da, db, dc)
+        return propagated + np.asarray(_coarsening(self, self._derivative_dual, a, b, c))
 
     def _slope(self, t: Reals) -> Reals:
         if self.derivative is not None:
@@ -106,12 +112,14 @@ class Custom(Activation):
     def _derivative_dual(self, num_nodes: int, a: Reals, b: Reals, c: Reals) -> Reals:
         return gauss_hermite(lambda u, v: self._slope(u) * self._slope(v), num_nodes, a, b, c)
 
-    def _coarsening(self, formula: Callable[..., Reals], a: Reals, b: Reals, c: Reals) -> Reals:
-        """What other rules change: a coarser one, and one whose nodes lie otherwise about 0."""
-        fine = formula(self.num_nodes, a, b, c)
-        others = [formula(n, a, b, c) for n in (3 * self.num_nodes // 4, self.num_nodes - 1)]
-        change = jnp.maximum(jnp.abs(fine - others[0]), jnp.abs(fine - others[1]))
-        return _ESTIMATE_SAFETY * change + ROUNDING * jnp.abs(fine)
+
+@eqx.filter_jit
+def _coarsening(phi: Custom, formula: Callable[..., Reals], a: Reals, b: Reals, c: Reals) -> Reals:
+    """What other rules change: a coarser one, and one whose nodes lie otherwise about 0."""
+    fine = formula(phi.num_nodes, a, b, c)
+    others = [formula(n, a, b, c) for n in (3 * phi.num_nodes // 4, phi.num_nodes - 1)]
+    change = jnp.maximum(jnp.abs(fine - others[0]), jnp.abs(fine - others[1]))
+    return _ESTIMATE_SAFETY * change + ESTIMATED_ROUNDING * jnp.abs(fine)
 
 
 def gauss_hermite(
@@ -120,10 +128,11 @@ def gauss_hermite(
     """E[function(u, v)], (u, v) ~ N(0, [[a, c], [c, b]]), by a product rule of num_nodes² nodes."""
     nodes, weights = _nodes(num_nodes)
     first, second = nodes[:, None], nodes[None, :]
-    a, b, c, spread_ab = (x[..., None, None] for x in (a, b, c, spread(a, b, c)))
+    axes = (x[..., None, None] for x in map(jnp.asarray, (a, b, c, spread(a, b, c))))
+    a, b, c, spread_ab = axes
     # The Cholesky factor with the larger variance first: symmetric in u, v, and safe at a = 0.
     swap = b > a
-    std = safe_sqrt(jnp.where(swap, b, a))
+    std = sqrt(jnp.where(swap, b, a))
     one = std * first
     other = safe_inverse(std) * (c * first + spread_ab * second)
     u, v = jnp.where(swap, other, one), jnp.where(swap, one, other)

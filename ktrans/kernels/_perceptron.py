@@ -1,49 +1,46 @@
-"""The recursion that kernels of infinitely wide perceptrons share, with a bound on its rounding."""
+"""The recursion that kernels of infinitely wide perceptrons share.
+
+It runs in balls: Σ and Θ of every layer are numbers with a radius, the sums of weights and biases
+are ball arithmetic, and a dual maps radii to radii by what its activation proves
+(`dual_error_formula`). The last radius is a bound if the activation is `proved`, else an estimate.
+"""
 
 import dataclasses
-import functools
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float
-from numpy.typing import ArrayLike
 
 from ktrans._checks import as_int, check_word, shown
-from ktrans._numerics import in_float64, is_traced, to_host
-from ktrans.kernels._activation import Activation, as_number, check_finite
-from ktrans.kernels._gaussian import Reals
+from ktrans._numerics import in_float64, is_traced
+from ktrans.kernels._activation import (
+    Activation,
+    as_number,
+    check_finite,
+    enclosed_derivative_dual,
+    enclosed_derivative_variance,
+    enclosed_dual,
+    enclosed_variance,
+)
+from ktrans.kernels._balls import Operand, quietly, where
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 
-# Roundings of the few operations of a layer besides its activation, in units of its result.
-_LAYER_ROUNDING = 4 * 2.0**-53
-
-# Those of the first layer, with the few that make an inner product of two inputs.
-_INPUT_ROUNDING = 8 * 2.0**-53
-
-# The bound is a first-order one; at rounding level the second order is nothing beside this.
-_SAFETY = 2.0
 _MOST_LAYERS = 10_000
 
 KINDS = ("ntk", "nngp")
 
 
 class Inputs(NamedTuple):
-    """⟨x, x⟩, ⟨y, y⟩ and ⟨x, y⟩ over the fan-in, for pairs of inputs of the first layer.
+    """⟨x, x⟩, ⟨y, y⟩ and ⟨x, y⟩ over the fan-in, balls or traced, and whether x = y."""
 
-    All three must be computed alike: equal inputs are recognised by their being equal.
-    """
-
-    norm1: Reals
-    norm2: Reals
-    product: Reals
-
-    @property
-    def same(self) -> Bool[Array, "..."]:
-        """Whether x = y, by Cauchy and Schwarz."""
-        return (self.norm1 == self.norm2) & (self.norm1 == self.product)
+    norm1: Operand
+    norm2: Operand
+    product: Operand
+    same: Bool[np.ndarray, "c"]
 
 
 class AbstractPerceptronKernel(TokenSymmetricKernel):
@@ -69,100 +66,70 @@ class AbstractPerceptronKernel(TokenSymmetricKernel):
         """The same network's NNGP or NTK."""
         return dataclasses.replace(self, kind=kind)
 
+    @property
+    def is_traced(self) -> bool:
+        """Whether a hyperparameter is being traced by a JAX transformation."""
+        return is_traced(*jax.tree.leaves(self))
+
     @in_float64
-    def _on_inputs(self, norms1: ArrayLike, norms2: ArrayLike, products: ArrayLike) -> Bounded:
-        """The kernel for each ⟨x, x⟩, ⟨y, y⟩ and ⟨x, y⟩ over the fan-in, with a running bound."""
-        inputs = Inputs(*(jnp.asarray(entry) for entry in (norms1, norms2, products)))
-        values, bounds = _table(_as_arrays(self), inputs)
-        return Bounded(to_host(values), to_host(bounds))
+    @quietly
+    def _on_inputs(self, inputs: Inputs) -> Bounded:
+        """The kernel for each pair of inputs, in balls; traced it has no bound."""
+        if self.is_traced:
+            values = _traced_values(_as_arrays(self), inputs)
+            return Bounded(values, np.full(values.shape, np.nan))
+        layer = _first_layer(self, inputs)
+        for _ in range(self.depth):
+            layer = _next_layer(self, inputs.same, layer)
+        found = _read_out(self, layer)
+        return Bounded(found.mid, found.rad, certified=self.activation.proved)
 
 
 class _Layer(NamedTuple):
     """Σ^l(x, x), Σ^l(y, y), Σ^l(x, y) and Θ^l(x, y)."""
 
-    variance1: Reals
-    variance2: Reals
-    covariance: Reals
-    tangent: Reals
+    variance1: Operand
+    variance2: Operand
+    covariance: Operand
+    tangent: Operand
 
 
 @eqx.filter_jit
-def _table(
-    kernel: AbstractPerceptronKernel, inputs: Inputs
-) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
-    roundings = _Layer(*jnp.zeros((4, kernel.depth + 1)))
-    return jax.vmap(lambda pair: _bounded_value(kernel, pair, roundings))(inputs)
+def _traced_values(kernel: AbstractPerceptronKernel, inputs: Inputs) -> Float[Array, " c"]:
+    def step(layer: _Layer, _: None) -> tuple[_Layer, None]:
+        return _next_layer(kernel, inputs.same, layer), None
+
+    last, _ = lax.scan(step, _first_layer(kernel, inputs), None, length=kernel.depth)
+    return _read_out(kernel, last)
 
 
-def _bounded_value(
-    kernel: AbstractPerceptronKernel, pair: Inputs, roundings: _Layer
-) -> tuple[Reals, Reals]:
-    """The value, and the sum over all roundings of |∂value/∂rounding| times its size."""
-    value, pull, sizes = jax.vjp(
-        lambda roundings: _recursion(roundings, kernel, pair), roundings, has_aux=True
-    )
-    (sensitivities,) = pull(jnp.ones_like(value))
-    effects = jax.tree.map(lambda s, size: jnp.sum(jnp.abs(s) * size), sensitivities, sizes)
-    return value, lax.stop_gradient(_SAFETY * jnp.stack(effects).sum())
-
-
-def _recursion(
-    roundings: _Layer, kernel: AbstractPerceptronKernel, pair: Inputs
-) -> tuple[Reals, _Layer]:
-    """The last layer's Σ or Θ, and the sizes that the roundings may have at every layer."""
-    first, first_sizes = _first_layer(kernel, pair, _pick(roundings, 0))
-    rest = jax.tree.map(lambda leaf: leaf[1:], roundings)
-    step = functools.partial(_next_layer, kernel, pair.same)
-    last, rest_sizes = lax.scan(step, first, rest)
-    value = last.tangent if kernel.kind == "ntk" else last.covariance
-    sizes = jax.tree.map(lambda one, more: jnp.append(one, more), first_sizes, rest_sizes)
-    return value, sizes
-
-
-def _first_layer(
-    kernel: AbstractPerceptronKernel, pair: Inputs, rounding: _Layer
-) -> tuple[_Layer, _Layer]:
+def _first_layer(kernel: AbstractPerceptronKernel, inputs: Inputs) -> _Layer:
     """Σ¹ = Θ¹ = W ⟨x, y⟩ / fan-in + B."""
-    sums = [kernel.weight_variance * entry + kernel.bias_variance for entry in pair]
-    sizes = [_INPUT_ROUNDING * entry for entry in sums]
-    layer = _Layer(*sums, tangent=sums[2])
-    return _perturbed(layer, rounding, pair.same), _Layer(*sizes, tangent=jnp.zeros_like(sums[2]))
+    sums = [kernel.weight_variance * entry + kernel.bias_variance for entry in inputs[:3]]
+    return _Layer(*sums, tangent=sums[2])
 
 
 def _next_layer(
-    kernel: AbstractPerceptronKernel, same: Bool[Array, ""], layer: _Layer, rounding: _Layer
-) -> tuple[_Layer, _Layer]:
-    """One hidden layer: the dual, then the weights and biases that read it."""
+    kernel: AbstractPerceptronKernel, same: Bool[Array | np.ndarray, "c"], layer: _Layer
+) -> _Layer:
+    """One hidden layer: the dual, then the weights and biases that read it.
+
+    Equal inputs keep equal (co)variances to the last bit: one unit in the last place would turn
+    into an angle of 10⁻⁸ in the next layer.
+    """
     phi, weight, bias = kernel.activation, kernel.weight_variance, kernel.bias_variance
     own1, own2, shared, tangent = layer
-    corners = jnp.array([[own1, own2, own1], [own1, own2, own2], [own1, own2, shared]])
-    sums = weight * phi.dual_formula(*corners) + bias
-    sizes = weight * phi.rounding(*corners) + _LAYER_ROUNDING * (jnp.abs(sums) + bias)
-    carried = weight * phi.derivative_dual_formula(own1, own2, shared) * tangent
-    carried_size = (
-        weight * phi.derivative_rounding(own1, own2, shared) * jnp.abs(tangent)
-        + _LAYER_ROUNDING * (jnp.abs(sums[2]) + jnp.abs(carried))
-    )  # fmt: skip
-    following = _Layer(*sums, tangent=sums[2] + carried)
-    return _perturbed(following, rounding, same), _Layer(*sizes, tangent=carried_size)
+    following1 = weight * enclosed_variance(phi, own1) + bias
+    following2 = weight * enclosed_variance(phi, own2) + bias
+    across = weight * enclosed_dual(phi, own1, own2, shared) + bias
+    following2, across = (where(same, following1, each) for each in (following2, across))
+    slope = enclosed_derivative_dual(phi, own1, own2, shared)
+    gain = weight * where(same, enclosed_derivative_variance(phi, own1), slope)
+    return _Layer(following1, following2, across, across + gain * tangent)
 
 
-def _perturbed(layer: _Layer, rounding: _Layer, same: Bool[Array, ""]) -> _Layer:
-    """The layer with its roundings; equal inputs keep equal (co)variances to the last bit.
-
-    One unit in the last place would turn into an angle of 10⁻⁸ in the next layer.
-    """
-    moved = jax.tree.map(jnp.add, layer, rounding)
-    return _Layer(
-        moved.variance1,
-        jnp.where(same, moved.variance1, moved.variance2),
-        jnp.where(same, moved.variance1, moved.covariance),
-        moved.tangent + rounding.covariance,  # Θ is made from the rounded Σ
-    )
-
-
-def _pick(layers: _Layer, index: int) -> _Layer:
-    return jax.tree.map(lambda leaf: leaf[index], layers)
+def _read_out(kernel: AbstractPerceptronKernel, layer: _Layer) -> Operand:
+    return layer.tangent if kernel.kind == "ntk" else layer.covariance
 
 
 def _as_arrays(kernel: AbstractPerceptronKernel) -> AbstractPerceptronKernel:

@@ -1,7 +1,7 @@
 """A kernel is a value for each kind of pair of strings."""
 
 import abc
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,21 +11,59 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from ktrans._checks import LARGEST_SEED, as_int
-from ktrans._numerics import check_dense_size
+from ktrans._numerics import check_dense_size, is_traced
 from ktrans.patterns.classes import as_tokens, equality_pattern, pair_classes
 
 STANDARD_ERRORS = 5  # what an estimate states as its bound
 
 
-class Bounded(NamedTuple):
-    """A certified number: the truth is within `bound` of `value` (arrays of equal shape).
-
-    Where `certified` is False some values are estimates, and `bound` is five standard errors.
-    """
-
+class _Bounded(NamedTuple):
     value: Any
     bound: Any
-    certified: bool = True
+    certified: bool
+
+
+class Bounded(_Bounded):
+    """Numbers with a bound on their errors, and whether that bound is proved.
+
+    Certified: the truth is within `bound` of `value` (arrays of equal shape). Otherwise some values
+    are estimates, and the bound is five standard errors or a guess. **Nothing is certified by
+    default**: whoever makes the value says so where a theorem gives the bound. A value or bound
+    that is not finite, or is being traced, certifies nothing, whatever is said.
+
+    Args:
+        value: Numbers, any shape.
+        bound: Bounds on their errors, not negative, of the same shape.
+        certified: Whether |truth − value| ≤ bound is proved, rounding included.
+
+    Example:
+        >>> Bounded(1.0, 1e-12).certified, Bounded(1.0, 1e-12, certified=True).certified
+        (False, True)
+        >>> Bounded(np.nan, 1e-12, certified=True).certified
+        False
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: Any, bound: Any, certified: Any = False) -> "Bounded":
+        """The triple; the flag stands only where value and bound are numbers."""
+        return super().__new__(cls, value, bound, _is_bounded(value, bound) and bool(certified))
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any]) -> "Bounded":
+        """What `_replace` makes; without it the flag would not be looked at."""
+        return cls(*iterable)
+
+
+def _is_bounded(value: Any, bound: Any) -> bool:
+    """Whether all values are finite numbers and all bounds finite and not negative."""
+    if is_traced(value, bound):
+        return False
+    try:
+        values, bounds = np.asarray(value, dtype=float), np.asarray(bound, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return bool(np.isfinite(values).all() and np.isfinite(bounds).all() and (bounds >= 0).all())
 
 
 class Estimate(NamedTuple):
@@ -53,7 +91,8 @@ class TokenSymmetricKernel(eqx.Module):
             tokens2: Strings y, shape (c, k).
 
         Returns:
-            Certified values and bounds, each of shape (c,).
+            Values and bounds, each of shape (c,). An estimate, unless it says `certified=True`: the
+            bounds are then proved, and so is whatever the values are made of.
         """
 
     def pair_keys(
@@ -110,7 +149,7 @@ class TokenSymmetricKernel(eqx.Module):
         first, second = as_token_pair(tokens1, tokens2)
         if first.size == 0 or second.size == 0:
             empty = np.zeros((len(first), len(second)))
-            return Bounded(empty, empty)
+            return Bounded(empty, empty, certified=True)
         check_dense_size((len(first), len(second)))
         classes = pair_classes(first, second)
         values = self.evaluate_pairs(classes.tokens1, classes.tokens2)

@@ -5,11 +5,12 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from ktrans._numerics import is_traced
 from ktrans.kernels._activation import as_number
-from ktrans.kernels._perceptron import AbstractPerceptronKernel, check_non_negative
+from ktrans.kernels._balls import as_ball
+from ktrans.kernels._perceptron import AbstractPerceptronKernel, Inputs, check_non_negative
 from ktrans.kernels.base import Bounded
 
 Tokens = Int[np.ndarray, "c k"]
@@ -73,17 +74,26 @@ class IncidenceMLPKernel(AbstractPerceptronKernel):
             tokens2: Strings y, shape (c, k).
 
         Returns:
-            Certified values and bounds of shape (c,), as `MLPKernel.evaluate_pairs` makes them.
+            Values and bounds of shape (c,), as `MLPKernel.evaluate_pairs` makes them.
         """
         counts, row = np.unique(self._counts(tokens1, tokens2), axis=0, return_inverse=True)
-        agreements, incidences = _padded(counts).reshape(-1, 2, 3).transpose(1, 2, 0)
-        products = (agreements + self.scale**2 * incidences) / tokens1.shape[1]
-        table = self._on_inputs(*products)
-        return Bounded(table.value[row.reshape(-1)], table.bound[row.reshape(-1)])
+        table = self._on_inputs(self._inputs(_padded(counts).astype(float), tokens1.shape[1]))
+        index = row.reshape(-1)
+        return Bounded(table.value[index], table.bound[index], table.certified)
 
     def pair_keys(self, tokens1: Tokens, tokens2: Tokens) -> list[Hashable]:
         """The counts that make up the three inner products of which the kernel is a function."""
         return list(map(tuple, self._counts(tokens1, tokens2).tolist()))
+
+    def _inputs(self, counts: Float[np.ndarray, "v 6"], length: int) -> Inputs:
+        """The inner products; strings are equal where all of their positions agree."""
+        entries = counts.T if self.is_traced else list(map(as_ball, counts.T))
+        factor = self.scale if self.is_traced else as_ball(self.scale)
+        products = [
+            (agreeing + factor * factor * incident) / length
+            for agreeing, incident in zip(entries[:3], entries[3:], strict=True)
+        ]
+        return Inputs(*products, same=counts[:, 2] == length)
 
     def _counts(self, tokens1: Tokens, tokens2: Tokens) -> Int[np.ndarray, "c 6"]:
         """Agreements, then coincidences of equal pairs: of x with x, y with y (sorted), x with y.
@@ -106,5 +116,5 @@ def _equal_positions(tokens: Tokens) -> np.ndarray:
 
 
 def _padded(counts: Int[np.ndarray, "u 6"]) -> Int[np.ndarray, "v 6"]:
-    """Repeated to a power of two of rows: the recursion is compiled for each number of them."""
+    """Repeated to a power of two of rows: traced, the recursion is compiled for each number."""
     return np.resize(counts, (1 << (len(counts) - 1).bit_length(), counts.shape[1]))

@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Int
 
 from ktrans._checks import as_int
-from ktrans.kernels._perceptron import AbstractPerceptronKernel
+from ktrans.kernels._balls import as_ball
+from ktrans.kernels._perceptron import AbstractPerceptronKernel, Inputs
 from ktrans.kernels.base import Bounded
 
 
@@ -57,14 +58,12 @@ class MLPKernel(AbstractPerceptronKernel):
             tokens2: Strings y, shape (c, k).
 
         Returns:
-            Certified values and bounds of shape (c,). The bound is a running error analysis to
-            first order: what each rounding of the recursion does to the result (by
-            differentiation), summed, and doubled. With a `Custom` activation it contains the
-            estimated quadrature error, and is an estimate.
+            Values and bounds of shape (c,), certified where the activation is proved: layer by
+            layer errors are carried through the dual by its slopes, and roundings added.
         """
         agreements = np.sum(tokens1 == tokens2, axis=1)
         table = self.by_agreement(tokens1.shape[1])
-        return Bounded(table.value[agreements], table.bound[agreements])
+        return Bounded(table.value[agreements], table.bound[agreements], table.certified)
 
     def pair_keys(
         self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
@@ -79,8 +78,11 @@ class MLPKernel(AbstractPerceptronKernel):
             length: k, at least 1.
 
         Returns:
-            Certified values and bounds of shape (k + 1,).
+            Values and bounds of shape (k + 1,), as `evaluate_pairs` gives them.
         """
-        shares = np.arange(as_int("length", length, 1) + 1) / length
-        ones = np.ones_like(shares)
-        return self._on_inputs(ones, ones, shares)
+        agreements = np.arange(as_int("length", length, 1) + 1.0)
+        ones, same = np.ones_like(agreements), agreements == length
+        if self.is_traced:
+            return self._on_inputs(Inputs(ones, ones, agreements / length, same))
+        shares = as_ball(agreements) / length
+        return self._on_inputs(Inputs(as_ball(ones), as_ball(ones), shares, same))

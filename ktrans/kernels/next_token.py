@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from ktrans._checks import shown
+from ktrans.kernels._balls import Ball
 from ktrans.kernels.attention.attended import attended_weights
 from ktrans.kernels.attention.exact import Attended
 from ktrans.kernels.attention.kernel import AttentionKernel, Row
@@ -89,7 +90,10 @@ class NextTokenKernel(TokenSymmetricKernel):
             _check_heads(self._heads)
 
     def evaluate_pairs(self, tokens1: Tokens, tokens2: Tokens) -> Bounded:
-        """K of x_c and y_c, candidates last, for each row; what vanishes does so exactly."""
+        """K of x_c and y_c, candidates last, for each row; what vanishes does so exactly.
+
+        Certified where every term that does not vanish is.
+        """
         value, bound = np.zeros(len(tokens1)), np.zeros(len(tokens1))
         same, attended = self._terms(tokens1, tokens2)
         certified = True
@@ -98,8 +102,8 @@ class NextTokenKernel(TokenSymmetricKernel):
             value[same], bound[same], certified = base
         if attended.any():
             copied = _copied(tokens1[attended], tokens2[attended], self._heads)
-            value[attended] += self.b_variance * copied.value
-            bound[attended] += self.b_variance * copied.bound
+            total = Ball(value[attended], bound[attended]) + Ball(*copied[:2]) * self.b_variance
+            value[attended], bound[attended] = total.mid, total.rad
             certified = certified and copied.certified
         return Bounded(value, bound, certified)
 

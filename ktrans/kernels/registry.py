@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 
 from ktrans._checks import check_kind, shown, suggest
-from ktrans.kernels.activations import GELU, Activation, Cosine, Erf, Identity, ReLU, Sine
+from ktrans.kernels.activations import (
+    GELU,
+    Activation,
+    Cosine,
+    Erf,
+    Identity,
+    ReLU,
+    Sine,
+    Tanh,
+)
 from ktrans.kernels.attention.kernel import AttentionKernel
 from ktrans.kernels.attention.modified import ModifiedAttentionKernel, ModifiedTransformerKernel
 from ktrans.kernels.attention.tied import TiedAttentionKernel
@@ -33,6 +42,7 @@ ACTIVATIONS: dict[str, type[Activation]] = {
     "relu": ReLU,
     "erf": Erf,
     "gelu": GELU,
+    "tanh": Tanh,
     "identity": Identity,
 }
 

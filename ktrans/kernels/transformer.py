@@ -79,10 +79,14 @@ class TransformerKernel(SampledKernel):
     def evaluate_pairs(
         self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
     ) -> Bounded:
-        """K_trans(x_c, y_c) for each row, the bounds of K_attn carried through the dual."""
+        """K_trans(x_c, y_c) for each row, the bounds of K_attn carried through the dual.
+
+        Certified where K_attn is and the dual of φ is proved.
+        """
         first = np.concatenate([tokens1, tokens2, tokens1])
         second = np.concatenate([tokens1, tokens2, tokens2])
         attention = self.attention.evaluate_pairs(first, second)
         a, b, c = attention.value.reshape(3, -1)
         error = self.activation.dual_error(a, b, c, *attention.bound.reshape(3, -1))
-        return Bounded(self.activation.dual(a, b, c), error, attention.certified)
+        certified = attention.certified and self.activation.proved
+        return Bounded(self.activation.dual(a, b, c), error, certified)

@@ -6,7 +6,7 @@ import random
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -153,7 +153,7 @@ def _results(jobs: list[Job], store: Store, **options: Any) -> Generator[Done, N
         with _deaf():
             found: Any = parallel(joblib.delayed(perform)(job) for job in absent)
         with _closed_quietly(found):
-            for done in found:  # `yield from` would let it be closed elsewhere
+            for done in found:  # noqa: UP028 - `yield from` would let it be closed elsewhere
                 yield done
     except concurrent.futures.BrokenExecutor:
         raise MemoryError(

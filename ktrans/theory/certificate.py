@@ -33,10 +33,12 @@ class Certificate:
         templates: The r templates, as text.
         kernel: The kernel, as text.
         nonsingular: True if N is certified nonsingular, False if certified singular, None where
-            the bounds (or an estimate) leave it open.
+            the bounds (or an estimate) leave it open, or the function is not a kernel.
+        indefinite: True if N has an eigenvalue that is certified negative: the function is then
+            not positive semi-definite, and the theorem says nothing about it.
         sigma_min: Smallest singular value of N; certified, within `sigma_min_error`.
         sigma_min_error: Bound: |σ_min(N) − sigma_min| ≤ ‖E‖₂ ≤ largest row sum of the entries'
-            bounds (Weyl), plus the rounding of the eigensolver.
+            bounds (Weyl), plus the verified error of the eigensolver.
         eigenvalues: Eigenvalues of N, ascending, shape (r,), each within `sigma_min_error`.
         groups: The templates, those in groups that the kernel cannot tell apart on unseen symbols
             because their rows of N are equal for a structural reason; exact.
@@ -68,6 +70,7 @@ class Certificate:
     templates: tuple[str, ...]
     kernel: str
     nonsingular: bool | None
+    indefinite: bool
     sigma_min: float
     sigma_min_error: float
     eigenvalues: np.ndarray
@@ -107,7 +110,8 @@ def verify(kernel: object, task: object, *, ridge: object = 1e-6) -> Certificate
     Lemma: ridge regression with a token-symmetric kernel generalises on unseen symbols as n and ρ
     grow if the templates are pairwise disjoint and N is nonsingular. With entries of N known to
     within E, |σ_min(N) − σ_min(N̂)| ≤ ‖E‖₂ (Weyl), so σ_min(N̂) beyond the bound certifies it. N is
-    certified singular where that follows from which of its entries are equal.
+    certified singular where that follows from which of its entries are equal. A function whose N
+    has a negative eigenvalue is not a kernel: it is reported as `indefinite`, nothing certified.
 
     Args:
         kernel: A token-symmetric kernel.
@@ -135,13 +139,15 @@ def verify(kernel: object, task: object, *, ridge: object = 1e-6) -> Certificate
     return certify(template_statistics(kernel, task), ridge=ridge)
 
 
+@np.errstate(invalid="ignore")  # a kernel that is not finite is undecided, not a warning
 def certify(statistics: TemplateStatistics, *, ridge: object = 1e-6) -> Certificate:
     """`verify` from statistics that are there already."""
     penalty, known, symmetric = as_non_negative("ridge", ridge), statistics.task, statistics.kernel
     matrix, spectrum, pattern = statistics.matrix, statistics.spectrum, statistics.pattern
-    nonsingular = _decide(pattern, spectrum, matrix.certified)
+    indefinite = matrix.certified and bool(spectrum.eigenvalues.min() + spectrum.bound < 0)
+    nonsingular = None if indefinite else _decide(pattern, spectrum, matrix.certified)
     separation = separate(statistics)
-    follows = None if known.is_symbolic else separation.follows(known.labels)
+    follows = None if known.is_symbolic or indefinite else separation.follows(known.labels)
     sigma = statistics.self_kernel
     smallest = float(np.abs(spectrum.eigenvalues).min())
     return Certificate(
@@ -149,6 +155,7 @@ def certify(statistics: TemplateStatistics, *, ridge: object = 1e-6) -> Certific
         templates=tuple(map(str, known.templates)),
         kernel=describe_kernel(symmetric),
         nonsingular=nonsingular,
+        indefinite=indefinite,
         sigma_min=smallest,
         sigma_min_error=spectrum.bound,
         eigenvalues=spectrum.eigenvalues,
@@ -168,7 +175,7 @@ def certify(statistics: TemplateStatistics, *, ridge: object = 1e-6) -> Certific
         token_symmetric=True,
         certified=matrix.certified,
         remarks=tuple(_remarks(symmetric, known, separation, matrix.certified)),
-        verdict=_verdict(known, nonsingular, follows),
+        verdict=_verdict(known, nonsingular, follows, indefinite),
     )
 
 
@@ -188,7 +195,7 @@ def describe_kernel(kernel: TokenSymmetricKernel) -> str:
 def _decide(pattern: np.ndarray, spectrum: Spectrum, certified: bool) -> bool | None:
     if is_singular_by_structure(pattern):
         return False
-    if certified and np.abs(spectrum.eigenvalues).min() > spectrum.bound:
+    if certified and spectrum.eigenvalues.min() > spectrum.bound:
         return True
     return None
 
@@ -230,13 +237,20 @@ def _remarks(
         yield f"The diversity ρ = {task.diversity:g} is small; the theorem's error has a √(1/ρ)."
 
 
-def _verdict(task: TemplateTask, nonsingular: bool | None, follows: bool | None) -> str:
+def _verdict(
+    task: TemplateTask, nonsingular: bool | None, follows: bool | None, indefinite: bool
+) -> str:
     if not task.disjoint:
         return f"Refuted: the templates are not disjoint, {_witness(task)}."
     if not isinstance(task.labels, np.ndarray):
         return (
             "Not covered: the labels are symbols, and the theorem is about numbers as labels; "
             "`verify_next_token` covers them."
+        )
+    if indefinite:
+        return (
+            "Not covered: N has an eigenvalue that is certified negative, so this function is not "
+            "positive semi-definite and the theorem says nothing about it."
         )
     if nonsingular is None:
         return "Undecided: σ_min(N) is not separated from zero by the error bound."

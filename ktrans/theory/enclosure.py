@@ -5,14 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ktrans.kernels.activations import Cosine, Custom
-from ktrans.kernels.attention.kernel import AttentionKernel
-from ktrans.kernels.base import Bounded, TokenSymmetricKernel
-from ktrans.kernels.transformer import TransformerKernel
-from ktrans.tasks import TemplateTask
+from ktrans.kernels.base import Bounded
 from ktrans.theory.statistics import check_kernel, check_task
 
-_BITS = 192  # of the balls' midpoints: far more than the bounds on K_attn need
+_BITS = 192  # of the balls' midpoints: far more than the bounds on a kernel's values need
 
 
 class Enclosure(NamedTuple):
@@ -23,17 +19,24 @@ class Enclosure(NamedTuple):
 
     @property
     def nonsingular(self) -> bool | None:
-        """True where no interval holds zero, otherwise None: intervals prove nothing singular."""
-        return True if bool(np.all((self.lower > 0) | (self.upper < 0))) else None
+        """True where all intervals are above zero, otherwise None: they prove nothing singular.
+
+        An eigenvalue below zero says that the function is not a kernel, see `indefinite`.
+        """
+        return True if bool(np.all(self.lower > 0)) else None
+
+    @property
+    def indefinite(self) -> bool:
+        """Whether an eigenvalue is certainly negative, so that the function is not a kernel."""
+        return bool(np.any(self.upper < 0))
 
 
 def enclose_spectrum(kernel: object, task: object) -> Enclosure:
     """Enclosures of the eigenvalues of N in ball arithmetic (python-flint).
 
-    The balls start from the bounds on K_attn for a transformer kernel with a cosine, whose dual is
-    then taken in ball arithmetic, and from the bounds on the kernel's own values otherwise. From
-    there on nothing is approximated without a bound. What is not proved is the first step: the
-    bounds on K_attn compare two quadrature rules.
+    The balls start from the kernel's own values and bounds. From there on nothing is approximated
+    without a bound, so for a kernel that is certified all is proved, given what
+    `ktrans._rounding` assumes of floating-point arithmetic. `verify` proves as much in float64.
 
     Args:
         kernel: A token-symmetric kernel.
@@ -61,7 +64,8 @@ def enclose_spectrum(kernel: object, task: object) -> Enclosure:
     before = flint.ctx.prec
     flint.ctx.prec = _BITS
     try:
-        return _intervals(_eigenvalues(flint, _entries(flint, symmetric, known)))
+        matrix = symmetric.bounded(*known.fresh_strings())
+        return _intervals(_eigenvalues(flint, _balls(flint, matrix)))
     finally:
         flint.ctx.prec = before
 
@@ -74,32 +78,6 @@ def _eigenvalues(flint: Any, balls: list[list[Any]]) -> list[Any]:
             f"`kernel` is not exact enough to enclose the eigenvalues of N ({error}); "
             "lower its `rtol`."
         ) from None
-
-
-def _entries(flint: Any, kernel: TokenSymmetricKernel, task: TemplateTask) -> list[list[Any]]:
-    """N with balls as entries."""
-    tokens1, tokens2 = task.fresh_strings()
-    _check_certified(not isinstance(getattr(kernel, "activation", None), Custom))
-    if isinstance(kernel, TransformerKernel) and isinstance(kernel.activation, Cosine):
-        return _cosine_entries(flint, kernel.attention, kernel.activation, tokens1, tokens2)
-    return _balls(flint, kernel.bounded(tokens1, tokens2))
-
-
-def _cosine_entries(
-    flint: Any, kernel: AttentionKernel, cosine: Cosine, tokens1: np.ndarray, tokens2: np.ndarray
-) -> list[list[Any]]:
-    """½[exp(−b₁²(A + B − 2C)/2) + cos(2b₂) exp(−b₁²(A + B + 2C)/2)] in balls."""
-    across = _balls(flint, kernel.bounded(tokens1, tokens2))
-    own = _balls(flint, kernel.bounded(tokens1, tokens1))
-    square, phase = flint.arb(cosine.b1) ** 2 / 2, (2 * flint.arb(cosine.b2)).cos()
-
-    def dual(i: int, j: int) -> Any:
-        total = own[i][i] + own[j][j]  # K(x, x) is the same for both instances of a template
-        twice = across[i][j] + across[j][i]  # N is symmetric: both halves hold the same number
-        return ((-square * (total - twice)).exp() + phase * (-square * (total + twice)).exp()) / 2
-
-    size = range(len(tokens1))
-    return [[dual(i, j) for j in size] for i in size]
 
 
 def _balls(flint: Any, matrix: Bounded) -> list[list[Any]]:

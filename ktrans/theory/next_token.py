@@ -21,12 +21,17 @@ import numpy as np
 from jaxtyping import Int
 
 from ktrans._numerics import as_plain
-from ktrans.kernels._custom import Custom
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.tasks import TemplateTask
 from ktrans.tasks.candidates import EnlargedTemplates, enlarged_templates
 from ktrans.theory.certificate import describe_kernel
-from ktrans.theory.statistics import Spectrum, check_kernel, check_task, enclosed_spectrum
+from ktrans.theory.statistics import (
+    Spectrum,
+    check_kernel,
+    check_task,
+    enclosed_spectrum,
+    symmetrised,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +97,7 @@ def enlarged_template_matrix(kernel: object, task: object) -> Bounded:
         ValueError: if the labels of the task are numbers.
     """
     enlarged = enlarged_templates(check_task(task))
-    value, bound, certified = check_kernel(kernel).bounded(enlarged.tokens1, enlarged.tokens2)
-    return Bounded((value + value.T) / 2, (bound + bound.T) / 2, certified)
+    return symmetrised(check_kernel(kernel).bounded(enlarged.tokens1, enlarged.tokens2))
 
 
 def verify_next_token(kernel: object, task: object) -> NextTokenCertificate:
@@ -136,8 +140,8 @@ def verify_next_token(kernel: object, task: object) -> NextTokenCertificate:
     classes = _row_classes(symmetric, enlarged)
     block = _spectrum(matrix, np.setdiff1d(_first_of(classes), np.flatnonzero(vanishing)))
     sigma = float(np.abs(block.eigenvalues).min())
-    certified = matrix.certified and not _by_quadrature(symmetric)
-    nonsingular = True if certified and sigma > block.bound else None
+    positive = float(block.eigenvalues.min()) > block.bound  # as those of a kernel are
+    nonsingular = True if matrix.certified and positive else None
     unreachable = _unreachable(classes, known, enlarged)
     agree = bool(np.all(enlarged.labels == enlarged.labels[_first_of(classes)][classes]))
     reached = nonsingular if known.disjoint and agree else None
@@ -157,14 +161,9 @@ def verify_next_token(kernel: object, task: object) -> NextTokenCertificate:
         classes=classes,
         vanishing=vanishing,
         disjoint=known.disjoint,
-        certified=certified,
+        certified=matrix.certified,
         verdict=_verdict(known, generalises, unreachable),
     )
-
-
-def _by_quadrature(kernel: TokenSymmetricKernel) -> bool:
-    """Whether a dual activation has no closed form, and so no proved bound."""
-    return isinstance(getattr(getattr(kernel, "base", kernel), "activation", None), Custom)
 
 
 def _unreachable(

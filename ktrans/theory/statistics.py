@@ -7,16 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ktrans.kernels._custom import Custom
+from ktrans._rounding import TINY, UNIT, gamma, round_up
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.tasks import TemplateTask
 from ktrans.tasks.diversity import with_vocabulary
 from ktrans.theory.structure import entry_pattern
-
-# LAPACK's eigvalsh is backward stable: eigenvalues are off by at most p(r)·ε·‖N‖₂ with a modest
-# polynomial p; 8 r ε ‖N‖_F is far above what is seen and contains the sum N + Nᵀ and its halving.
-_EIGENVALUE_ROUNDING = 8 * 2.0**-52
-
 
 _SHARED = ("matrix", "spectrum", "self_kernel", "pattern")  # what does not depend on m
 
@@ -167,39 +162,98 @@ def bounded_template_matrix(kernel: object, task: object) -> Bounded:
         task: A template task with r templates.
 
     Returns:
-        Certified values and bounds, both of shape (r, r) and symmetric (estimated where the
-        kernel's are, or its activation is `Custom`).
+        Values and bounds, both of shape (r, r) and symmetric, certified where the kernel's are.
 
     Raises:
         TypeError: if the kernel is not token-symmetric or the task is no `TemplateTask`.
     """
     symmetric, known = check_kernel(kernel), check_task(task)
-    value, bound, certified = symmetric.bounded(*known.fresh_strings())
-    by_quadrature = isinstance(getattr(symmetric, "activation", None), Custom)
-    # Both halves approximate the same symmetric matrix: so does their mean, within the mean bound.
-    return Bounded((value + value.T) / 2, (bound + bound.T) / 2, certified and not by_quadrature)
+    return symmetrised(symmetric.bounded(*known.fresh_strings()))
+
+
+def symmetrised(matrix: Bounded) -> Bounded:
+    """The mean of a matrix and its transpose, which both approximate one symmetric matrix.
+
+    So does their mean, within the mean of the bounds and one rounding; what is symmetric stays.
+    """
+    value, bound, certified = matrix
+    mean = (value + value.T) / 2
+    same = (value == value.T) & (bound == bound.T)
+    wider = round_up((bound + bound.T) / 2 + UNIT * np.abs(mean))
+    return Bounded(mean, np.where(same, bound, wider), certified)
 
 
 def enclosed_spectrum(matrix: Bounded) -> Spectrum:
-    """Eigenvalues of a symmetric matrix with a bound on their error.
+    """Eigenvalues of a symmetric matrix with a bound on their error, that of the solver included.
 
     |λ_i(N) − λ_i(N̂)| ≤ ‖N − N̂‖₂ ≤ max_i Σ_j E_ij (Weyl; the row sums bound the norm of a symmetric
-    matrix), plus 8 r ε ‖N̂‖_F for the eigensolver.
+    matrix). What LAPACK returns for N̂, V and Λ, is not trusted but verified, see
+    `residual_bound`; so all is proved, given IEEE arithmetic and the bounds E.
 
     Args:
         matrix: Values and bounds, symmetric, shape (r, r).
 
     Returns:
-        Certified eigenvalues, ascending, and the bound.
+        Eigenvalues, ascending, and the bound; NaN and infinity where an entry is not finite.
 
     Example:
         >>> matrix = Bounded(np.diag([1.0, 2.0]), np.full((2, 2), 0.01))
         >>> enclosed_spectrum(matrix).eigenvalues, round(enclosed_spectrum(matrix).bound, 9)
         (array([1., 2.]), 0.02)
     """
-    eigenvalues = np.linalg.eigvalsh(matrix.value)
-    rounding = _EIGENVALUE_ROUNDING * len(eigenvalues) * np.linalg.norm(matrix.value)
-    return Spectrum(eigenvalues, float(matrix.bound.sum(axis=1).max() + rounding))
+    size = len(matrix.value)
+    if not (np.isfinite(matrix.value).all() and np.isfinite(matrix.bound).all()):
+        return Spectrum(np.full(size, np.nan), np.inf)
+    eigenvalues, vectors = np.linalg.eigh(matrix.value)
+    entries = matrix.bound.sum(axis=1).max() * (1 + gamma(size))
+    return Spectrum(
+        eigenvalues, float(entries + residual_bound(matrix.value, eigenvalues, vectors))
+    )
+
+
+def residual_bound(
+    matrix: Float[np.ndarray, "r r"],
+    eigenvalues: Float[np.ndarray, "r"],
+    vectors: Float[np.ndarray, "r r"],
+) -> float:
+    """A bound on |λ_i(A) − Λ_i| for a symmetric A, whatever V and the ascending Λ are.
+
+    Let R = A V − V Λ and G = VᵀV − I with ‖G‖ ≤ g < 1. Then V = Q H with Q orthogonal and
+    H = (VᵀV)^{1/2} positive definite, ‖H − I‖ ≤ g (|√(1 + t) − 1| ≤ |t|), ‖H⁻¹‖ ≤ (1 − g)^{−1/2}.
+    From A Q H = Q H Λ + R,
+
+        QᵀA Q − Λ = [(H − I)Λ − Λ(H − I) + QᵀR] H⁻¹,
+
+    whose norm is at most (2g‖Λ‖ + ‖R‖)/(1 − g). By Weyl that bounds |λ_i(A) − Λ_i|.
+
+    Norms are bounded by Frobenius norms. The products are computed with rounding: entries of a
+    product of r terms are within γ_r |A||V| (Higham, section 3.5, any order of summation), the
+    other operations add γ₂ of what they are applied to, and γ_{2r+4} is more than that together
+    with the rounding of |A||V| itself. Underflow adds r `TINY` an entry.
+
+    Args:
+        matrix: A, exactly symmetric.
+        eigenvalues: Λ, ascending.
+        vectors: V, the eigenvectors as columns.
+
+    Returns:
+        The bound; infinity where it cannot be shown that g < ½.
+    """
+    size = len(matrix)
+    share, underflow = gamma(2 * size + 4), size * TINY
+    products = np.abs(matrix) @ np.abs(vectors) + np.abs(vectors * eigenvalues)
+    residual = np.abs(matrix @ vectors - vectors * eigenvalues) + share * products + underflow
+    overlaps = np.abs(vectors).T @ np.abs(vectors) + np.eye(size)
+    defect = np.abs(vectors.T @ vectors - np.eye(size)) + share * overlaps + underflow
+    g, rest = _norm(defect), _norm(residual)
+    if not g < 0.5:
+        return np.inf
+    return float(round_up((2 * g * np.abs(eigenvalues).max() + rest) / (1 - g)))
+
+
+def _norm(matrix: Float[np.ndarray, "r r"]) -> float:
+    """The Frobenius norm, rounded upward."""
+    return float(np.linalg.norm(matrix) * (1 + gamma(matrix.size + 4)))
 
 
 def check_kernel(kernel: object) -> TokenSymmetricKernel:

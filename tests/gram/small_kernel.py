@@ -19,7 +19,7 @@ class SmallKernel(TokenSymmetricKernel):
         pattern2 = tokens2[:, :, None] == tokens2[:, None, :]
         patterns = np.sum(pattern1 & pattern2, axis=(1, 2)) / k**2
         value = self.scale * (np.exp(self.agreement * agreements) + (1 + overlap) * patterns)
-        return Bounded(value, np.zeros(len(value)))
+        return Bounded(value, np.zeros(len(value)), certified=True)
 
 
 class NegativeKernel(SmallKernel):
@@ -27,4 +27,4 @@ class NegativeKernel(SmallKernel):
 
     def evaluate_pairs(self, tokens1, tokens2):
         positive = super().evaluate_pairs(tokens1, tokens2)
-        return Bounded(-positive.value, positive.bound)
+        return Bounded(-positive.value, positive.bound, certified=True)

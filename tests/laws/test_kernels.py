@@ -1,12 +1,17 @@
 """What every kernel obeys, and the sentences about bad input that all kernels share."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 
 import ktrans as kt
+from ktrans.interop.kernel_functions import from_neural_tangents
+from ktrans.kernels.activations import Activation
 from ktrans.kernels.attention import kernel as attention_kernel
-from ktrans.kernels.incidence_mlp import IncidenceMLPKernel
+from ktrans.kernels.quick import QuickKernel
+from tests.laws.public import activation_classes, kernel_classes
 from tests.tolerances import ROUNDING
 
 RTOL = 1e-3  # coarse, to be fast: the laws hold within the stated bounds
@@ -15,9 +20,13 @@ OTHERS = np.array([[5, 0, 5], [1, 0, 2]])
 COSINE = kt.Cosine(b1=1.0, b2=0.5)
 ACTIVATIONS = {
     "cosine": COSINE,
+    "sine": kt.Sine(),
     "relu": kt.ReLU(),
     "erf": kt.Erf(),
     "gelu": kt.GELU(),
+    "tanh": kt.Tanh(),
+    "identity": kt.Identity(),
+    "custom": kt.Custom(jax.numpy.sin, num_nodes=24),
 }
 ATTENTION = {
     "attention": kt.AttentionKernel(0.5, 0.7, RTOL),
@@ -28,27 +37,59 @@ ATTENTION = {
 TRANSFORMERS = {
     f"transformer, {name}": kt.TransformerKernel(0.5, 0.7, activation, RTOL)
     for name, activation in ACTIVATIONS.items()
-    if name != "erf"
 }
 PERCEPTRONS = {
     f"{kind}, {name}": kt.MLPKernel(
         kind=kind, depth=2, activation=ACTIVATIONS[name], weight_variance=1.5, bias_variance=0.2
     )
-    for kind, name in [("nngp", "relu"), ("nngp", "cosine"), ("ntk", "relu"), ("ntk", "erf")]
+    for kind, name in [
+        ("nngp", "relu"),
+        ("nngp", "cosine"),
+        ("nngp", "identity"),
+        ("ntk", "relu"),
+        ("ntk", "erf"),
+        ("ntk", "tanh"),
+        ("ntk", "custom"),
+    ]
 }
 PERCEPTRONS |= {
-    f"{kind} with incidence, {name}": IncidenceMLPKernel(
+    f"{kind} with incidence, {name}": kt.IncidenceMLPKernel(
         kind=kind, depth=2, activation=ACTIVATIONS[name], weight_variance=1.5, bias_variance=0.2,
         scale=0.7,
     )
-    for kind, name in [("nngp", "erf"), ("ntk", "relu")]
+    for kind, name in [("nngp", "erf"), ("ntk", "relu"), ("ntk", "sine")]
 }  # fmt: skip
-KERNELS = ATTENTION | TRANSFORMERS | PERCEPTRONS
+MODIFIED = {
+    "modified attention": kt.ModifiedAttentionKernel(0.5, 0.7, 1.0, "cls", RTOL),
+    "pooled attention": kt.ModifiedAttentionKernel(0.5, 0.7, 1.0, "pooled", RTOL),
+    "modified transformer": kt.ModifiedTransformerKernel(
+        0.5, 0.7, 1.0, kt.GELU(), "per-position", RTOL
+    ),
+}
+# Not symmetric in the positions: the last one is read out, or holds a candidate.
+LAST = {"modified attention", "next token", "next token with an MLP"}
+OTHER = {
+    "tied attention": kt.TiedAttentionKernel(1.0, 0.7, kt.Tanh(), "pooled"),
+    "next token": kt.NextTokenKernel(TRANSFORMERS["transformer, cosine"], 0.5),
+    "next token with an MLP": kt.NextTokenKernel(
+        PERCEPTRONS["ntk, relu"], 0.5, ATTENTION["attention"]
+    ),
+    "quick": QuickKernel(TRANSFORMERS["transformer, cosine"]),
+    "foreign": from_neural_tangents(
+        lambda x1, x2, get: x1 @ x2.T, get="nngp", context_length=3, vocab_size=6
+    ),
+}
+KERNELS = ATTENTION | TRANSFORMERS | PERCEPTRONS | MODIFIED | OTHER
+ESTIMATED = {"sampled attention", "transformer, custom", "ntk, custom", "quick", "foreign"}
 
 every_kernel = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
-every_sampled_kernel = pytest.mark.parametrize(
-    "kernel", (ATTENTION | TRANSFORMERS).values(), ids=ATTENTION | TRANSFORMERS
+every_symmetric_kernel = pytest.mark.parametrize(
+    "kernel",
+    [kernel for name, kernel in KERNELS.items() if name not in LAST],
+    ids=[name for name in KERNELS if name not in LAST],
 )
+SAMPLED = ATTENTION | TRANSFORMERS | MODIFIED
+every_sampled_kernel = pytest.mark.parametrize("kernel", SAMPLED.values(), ids=SAMPLED)
 
 
 def forget(kernel):
@@ -57,8 +98,26 @@ def forget(kernel):
         attention_kernel._known_values.cache_clear()
 
 
+def parts(kernel):
+    """All activations and kernels that a kernel is made of."""
+    for field in dataclasses.fields(kernel):
+        value = getattr(kernel, field.name)
+        if isinstance(value, Activation | kt.TokenSymmetricKernel):
+            yield value
+        if isinstance(value, kt.TokenSymmetricKernel):
+            yield from parts(value)
+
+
 def same(found, wanted):
     return np.allclose(found, wanted, rtol=0, atol=ROUNDING)
+
+
+def test_no_public_kernel_or_activation_is_missing_from_the_laws():
+    kernels = {type(kernel) for kernel in KERNELS.values()}
+    used = {type(part) for kernel in KERNELS.values() for part in parts(kernel)}
+    assert len(kernel_classes()) > 8 and len(activation_classes()) > 7
+    assert kernel_classes() <= kernels
+    assert activation_classes() <= used
 
 
 @every_kernel
@@ -84,7 +143,7 @@ def test_renaming_the_tokens_changes_nothing(kernel):
     assert same(kernel(names[TOKENS], names[OTHERS]), matrix)
 
 
-@every_kernel
+@every_symmetric_kernel
 def test_permuting_the_positions_of_both_strings_changes_nothing(kernel):
     matrix = kernel(TOKENS, OTHERS)
     forget(kernel)
@@ -111,7 +170,8 @@ def test_bounds_come_with_the_values(kernel):
     matrix = kernel.bounded(TOKENS, OTHERS)
     assert np.array_equal(matrix.value, kernel(TOKENS, OTHERS))
     assert matrix.bound.shape == matrix.value.shape and np.all(matrix.bound >= 0)
-    assert matrix.certified is (kernel is not ATTENTION["sampled attention"])
+    estimated = any(kernel is KERNELS[name] for name in ESTIMATED)
+    assert matrix.certified is not estimated
 
 
 @every_kernel

@@ -1,5 +1,6 @@
 import sys
 
+import jax.numpy as jnp
 import mpmath
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_any_certified_kernel_has_enclosures():
     [
         kt.TransformerKernel(0.5, 0.7, COSINE, 1e-3, "quasi-monte-carlo"),
         CoincidenceKernel(certified=False),
-        kt.TransformerKernel(0.5, 0.7, kt.Custom(np.tanh), 1e-3),
+        kt.TransformerKernel(0.5, 0.7, kt.Custom(jnp.tanh), 1e-3),
     ],
     ids=["sampled", "estimated", "quadrature of φ"],
 )

@@ -76,7 +76,9 @@ def _by_cauchy(
     total = np.zeros(len(graphs), complex)
     for turn in itertools.product(*turns):
         phase = math.prod(t ** (-some) for t, some in zip(turn, order, strict=True) if some)
-        shifts = [complex(_RADIUS * place * t) for place, t in zip((point[0], 1.0), turn, strict=True)]
+        shifts = [
+            complex(_RADIUS * place * t) for place, t in zip((point[0], 1.0), turn, strict=True)
+        ]
         total += phase * class_sums(graphs, point, shifts, rtol)
     radii = (_RADIUS * point[0], _RADIUS)
     scale = math.prod(math.factorial(n) / r**n for n, r in zip(order, radii, strict=True))

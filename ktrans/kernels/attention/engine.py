@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy.lib.stride_tricks import as_strided
 
 from ktrans.kernels.attention.elimination import Model, Planner, Step, elimination_order
-from ktrans.kernels.attention.grids import LEAF, Axis, Rule
+from ktrans.kernels.attention.grids import LEAF, Rule
 
 _CHUNK_ENTRIES = 1 << 18  # of the largest table: what stays in the cache
 _LIVE_ENTRIES = 1 << 25  # of all tables at once
@@ -62,7 +62,10 @@ def model_values(
     tables = _Tables(parameters, rule)
     kept = rule.kept.astype(float)
     pairs = {False: kept, True: 2 * np.triu(kept) - np.diag(np.diag(kept))}
-    values = np.zeros(len(models), dtype=np.result_type(parameters.beta, parameters.gamma, *parameters.means, float))
+    values = np.zeros(
+        len(models),
+        dtype=np.result_type(parameters.beta, parameters.gamma, *parameters.means, float),
+    )
     groups = [(some, _width(model)) for some, model in zip(symmetric, models, strict=True)]
     for group in dict.fromkeys(groups):
         places = [i for i, some in enumerate(groups) if some == group]
@@ -74,7 +77,9 @@ def _sums(models: Sequence[Model], weight: np.ndarray, tables: "_Tables") -> Any
     """The sum over pairs (τ, τ′) of their weights times the models' values."""
     planner = Planner()
     outputs = [planner.plan(model) for model in models]
-    program = _Program(planner.steps, list(dict.fromkeys(some for some in outputs if some is not None)))
+    program = _Program(
+        planner.steps, list(dict.fromkeys(some for some in outputs if some is not None))
+    )
     blocks = list(_blocks(weight, program.chunk(tables.rule)))
     run = functools.partial(program.run, tables)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -160,7 +165,9 @@ class _Program:
         total = 0.0
         for name in self._order:
             step = self._steps[name]
-            inner = [self._steps[i].axes for i in step.inputs] if step.operation == "contract" else []
+            inner = (
+                [self._steps[i].axes for i in step.inputs] if step.operation == "contract" else []
+            )
             over = set().union(*inner) if inner else ()
             summed = max((rule.axes[kind].size for kind in over), default=1)
             total += self._entries(name, rule) * summed
@@ -281,7 +288,9 @@ class _View:
         spans = [self._span(*some) for some in zip(ends, self._block[:2], strict=True)]
         steps = joint.strides
         taus = [(span.count, span.per_tau * step) for span, step in zip(spans, steps, strict=True)]
-        values = [(s.values, s.per_value * step) for s, step in zip(spans, steps, strict=True) if s.values]
+        values = [
+            (s.values, s.per_value * step) for s, step in zip(spans, steps, strict=True) if s.values
+        ]
         if is_loop:
             values = [(values[0][0], values[0][1] + values[1][1])]
         shape, strides = zip(*taus, *values, strict=True)
@@ -320,7 +329,9 @@ class _Span(NamedTuple):
 
 def _times(_: _View, step: Step, inputs: list[np.ndarray]) -> np.ndarray:
     rank = len(step.axes)
-    one, other = (_spread(some, places, rank) for some, places in zip(inputs, step.detail, strict=True))  # type: ignore[arg-type]
+    one, other = (
+        _spread(some, places, rank) for some, places in zip(inputs, step.detail, strict=True)
+    )  # type: ignore[arg-type]
     return one * other
 
 

@@ -167,9 +167,7 @@ def _by_rule(
 ) -> Bounded:
     """Values, and the bound of each one's rule times the scale of its terms."""
     values = _sums(models, symmetric, targets, parameters)
-    bounds = [
-        scale * error_bound(_rule(target), target, parameters.means) for target in targets
-    ]
+    bounds = [scale * error_bound(_rule(target), target, parameters.means) for target in targets]
     return Bounded(values, np.array(bounds), True)
 
 
@@ -192,7 +190,7 @@ def _rule(target: Target) -> Rule:
     if rule is None:
         raise ValueError(
             f"`method` 'exact' needs too large grids at beta = {target.beta:g}, gamma = "
-            f"{target.gamma:g} and rtol = {target.rtol:g}; choose \"auto\" or a larger rtol."
+            f'{target.gamma:g} and rtol = {target.rtol:g}; choose "auto" or a larger rtol.'
         )
     return rule
 

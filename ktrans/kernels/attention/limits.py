@@ -30,7 +30,7 @@ def zero_beta_values(
     equal = np.sum(tokens1[:, :, None] == tokens2[:, None, :], axis=(1, 2))
     values = jnp.asarray(equal / k**2) + gamma**2 / k
     bound = jnp.full(values.shape, jnp.nan) if is_traced(values) else _ROUNDING * values
-    return Bounded(to_host(values), to_host(bound))
+    return Bounded(to_host(values), to_host(bound), certified=True)
 
 
 def infinite_beta_values(
@@ -40,7 +40,7 @@ def infinite_beta_values(
     if gamma == 0:
         sets = [(set(x), set(y)) for x, y in zip(tokens1.tolist(), tokens2.tolist(), strict=True)]
         values = np.array([len(x & y) / len(x | y) for x, y in sets])
-        return Bounded(values, _ROUNDING * values)
+        return Bounded(values, _ROUNDING * values, certified=True)
     rows = [_argmax_race(x, y, gamma) for x, y in zip(tokens1, tokens2, strict=True)]
     repeats = np.array(rows)
     stderr = repeats.std(axis=1, ddof=1) / np.sqrt(_REPEATS)

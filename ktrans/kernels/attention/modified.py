@@ -156,7 +156,7 @@ class ModifiedTransformerKernel(SampledKernel):
         a, b, c = attention.value.reshape(shape)
         error = self.activation.dual_error(a, b, c, *attention.bound.reshape(shape))
         values = self.activation.dual(a, b, c)
-        return _mean(Bounded(values, error, attention.certified))
+        return _mean(Bounded(values, error, attention.certified and self.activation.proved))
 
     def pair_keys(self, tokens1: Tokens, tokens2: Tokens) -> list[Hashable]:
         """The classes of all pairs of queries that a value is made from."""

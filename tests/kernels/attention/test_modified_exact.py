@@ -97,5 +97,6 @@ def test_correlations_cover_their_range():
 
 def test_cost_grows_with_cycles_and_temperature():
     tree, cycle = query_pair("abaD", "effD", 0, 0), query_pair("abcD", "bcaD", 0, 0)
-    assert query_cost(cycle, Setting(0.2, 1.0, 1.0), 1e-8) > 10 * query_cost(tree, Setting(0.2, 1.0, 1.0), 1e-8)
-    assert query_cost(tree, Setting(2.0, 1.0, 1.0), 1e-8) > 10 * query_cost(tree, Setting(0.2, 1.0, 1.0), 1e-8)
+    cool, warm = Setting(0.2, 1.0, 1.0), Setting(2.0, 1.0, 1.0)
+    assert query_cost(cycle, cool, 1e-8) > 10 * query_cost(tree, cool, 1e-8)
+    assert query_cost(tree, warm, 1e-8) > 10 * query_cost(tree, cool, 1e-8)

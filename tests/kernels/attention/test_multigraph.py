@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktrans.kernels.attention.multigraph import pair_graph
 from ktrans.kernels.attention.elimination import elimination_order
+from ktrans.kernels.attention.multigraph import pair_graph
 from tests import reference
 
 
