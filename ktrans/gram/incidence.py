@@ -11,13 +11,14 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from ktrans.gram._ranking import Keys, fold, rank, repeated
 from ktrans.patterns.matchings import count_matchings
 
 MAX_MATCHINGS = 200_000
 MAX_SLOTS = 64
+_MOST_MEETINGS = 1 << 32  # multiplications
 _FULL_SLOT = 0.5  # a slot with a larger share of repeated sets takes in all its samples
 
 
@@ -37,6 +38,20 @@ class Incidence(NamedTuple):
     num_sets: int
     columns: list[tuple[int, tuple[int, ...]]]
     parts: list[Part]
+
+    @property
+    def meetings(self) -> Bool[np.ndarray, "q q"]:
+        """Which columns hold a common set; all, where it would take long to see.
+
+        Single tokens are taken to meet everywhere.
+        """
+        count = len(self.columns)
+        if self.size == 1 or self.num_sets * count**2 > _MOST_MEETINGS:
+            return np.ones((count, count), dtype=bool)
+        held = np.zeros((self.num_sets, count), dtype=np.float32)
+        for part in self.parts:
+            held[part.set_number, part.column] = 1.0
+        return held.T @ held > 0
 
 
 def slots(width: int, size: int) -> list[tuple[int, ...]]:

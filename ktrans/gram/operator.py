@@ -25,7 +25,7 @@ from ktrans.gram.linear_time import build_linear_time_gram
 from ktrans.gram.refinement import Refinement, infer_regular_tokens, refine
 from ktrans.gram.sharded import flat_mesh
 from ktrans.kernels.base import TokenSymmetricKernel
-from ktrans.kernels.coefficients import Coefficients, PairValues
+from ktrans.kernels.coefficients import Coefficients, PairValues, meetings
 from ktrans.patterns.classes import as_tokens
 from ktrans.tasks import Dataset, TemplateTask
 
@@ -131,7 +131,9 @@ class GramOperator(AbstractSquareGram):
             return BlockedMap(BlockedLookup(self.values, strings, strings))
         with jax.enable_x64(True):
             group = self.refinement.group[self.distinct.first]
-            coefficients = Coefficients(self.values, self.refinement.codes, len(self._incidences))
+            shown = {m for each in self._incidences for m in meetings(each.columns, each.meetings)}
+            size = len(self._incidences)
+            coefficients = Coefficients(self.values, self.refinement.codes, size, shown)
             return build_linear_time_gram(group, coefficients, self._incidences, self.mesh)
 
     @cached_property

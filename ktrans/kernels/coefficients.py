@@ -1,15 +1,21 @@
 """Values of a kernel on matchings of wildcards, and their Möbius coefficients as matrices."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.patterns.classes import equality_pattern, pair_classes
-from ktrans.patterns.matchings import Matching, moebius_transform, partial_matchings
+from ktrans.patterns.matchings import (
+    Matching,
+    moebius_transform,
+    partial_matchings,
+    submatchings,
+)
 
 Pattern = tuple[int, ...]
+Meeting = tuple[int, int, Matching]  # two refined templates and a matching of their wildcards
 
 
 class PairValues:
@@ -43,17 +49,31 @@ class PairValues:
 
 
 class Coefficients:
-    """c_uv(P) for all pairs of refined templates and all matchings of up to `max_size` pairs."""
+    """c_uv(P) for all pairs of refined templates and all matchings of up to `max_size` pairs.
 
-    def __init__(self, values: PairValues, codes: Int[np.ndarray, "g k"], max_size: int):
-        self._tables = _moebius_tables(values, codes, max_size)
+    Args:
+        values: The kernel's values.
+        codes: The refined templates.
+        max_size: The most pairs of a matching.
+        shown: The matchings that some pair of samples shows; others are not evaluated, and their
+            coefficients, which nobody needs, are 0. All matchings if omitted.
+    """
+
+    def __init__(
+        self,
+        values: PairValues,
+        codes: Int[np.ndarray, "g k"],
+        max_size: int,
+        shown: Collection[Meeting] | None = None,
+    ):
+        self._tables = _moebius_tables(values, codes, max_size, shown)
         self.self_values = _self_values(values, codes)
 
     def __call__(self, group1: int, group2: int, matching: Matching) -> float:
         """c for one matching; groups in either order."""
         if group1 > group2:
             return self(group2, group1, tuple((b, a) for a, b in matching))
-        return self._tables[group1, group2][tuple(sorted(matching))]
+        return self._tables[group1, group2].get(tuple(sorted(matching)), 0.0)
 
     def matrix(self, columns: Sequence[tuple[int, tuple[int, ...]]]) -> Float[np.ndarray, "q q"]:
         """C[(u, a), (v, b)] = c_uv({(a₁, b₁), …, (a_p, b_p)}), symmetric."""
@@ -66,6 +86,18 @@ class Coefficients:
         ]
         half = np.array(upper).reshape(len(columns), len(columns))
         return half + np.triu(half, 1).T
+
+
+def meetings(
+    columns: Sequence[tuple[int, tuple[int, ...]]], meet: Bool[np.ndarray, "q q"]
+) -> set[Meeting]:
+    """The matchings of pairs of columns that meet, with all that are part of them."""
+    found: set[Meeting] = set()
+    for i, j in np.argwhere(np.triu(meet | meet.T)):
+        (u, a), (v, b) = sorted((columns[i], columns[j]), key=lambda column: column[0])
+        whole = tuple(sorted(zip(a, b, strict=True)))
+        found.update((u, v, part) for part in submatchings(whole))
+    return found
 
 
 def wildcard_count(codes: Int[np.ndarray, "k"]) -> int:
@@ -84,13 +116,15 @@ def instantiate(
 
 
 def _moebius_tables(
-    values: PairValues, codes: np.ndarray, max_size: int
+    values: PairValues, codes: np.ndarray, max_size: int, shown: Collection[Meeting] | None
 ) -> dict[tuple[int, int], dict[Matching, float]]:
     keys: list[tuple[int, int, Matching]] = []
     strings: list[tuple[np.ndarray, np.ndarray]] = []
     for u, v in zip(*np.triu_indices(len(codes)), strict=True):
         widths = wildcard_count(codes[u]), wildcard_count(codes[v])
         for matching in partial_matchings(*widths, max_size):
+            if matching and shown is not None and (u, v, matching) not in shown:
+                continue
             keys.append((int(u), int(v), matching))
             strings.append(_matched_strings(codes[u], codes[v], matching))
     first, second = (np.stack(side) for side in zip(*strings, strict=True))
