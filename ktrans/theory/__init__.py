@@ -22,6 +22,7 @@ from ktrans.theory.next_token import (
     enlarged_template_matrix,
     verify_next_token,
 )
+from ktrans.theory.regions import Region, certify_region
 from ktrans.theory.separation import Separation, mlp_groups, separation
 from ktrans.theory.spectrum.effective_dimension import population_effective_dimension
 from ktrans.theory.spectrum.population import Spectrum, population_spectrum
@@ -37,6 +38,7 @@ __all__ = [
     "Certificate",
     "Curve",
     "NextTokenCertificate",
+    "Region",
     "Separation",
     "Spectrum",
     "TemplateStatistics",
@@ -44,6 +46,7 @@ __all__ = [
     "best_conditioned",
     "bounded_template_matrix",
     "cavity_learning_curve",
+    "certify_region",
     "corrected_learning_curve",
     "corrected_samples_needed",
     "cosine_sigma_map",
