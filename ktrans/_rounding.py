@@ -8,6 +8,7 @@ Nothing else is assumed. `tests/test_rounding.py` holds the functions against mp
 """
 
 import math
+from typing import TypeVar
 
 import numpy as np
 
@@ -33,6 +34,9 @@ def gamma(operations: int) -> float:
     return share / (1 - share) * UPWARD if share < 0.5 else math.inf
 
 
-def round_up(bound: np.ndarray | float) -> np.ndarray | float:
+T = TypeVar("T", np.ndarray, float)
+
+
+def round_up(bound: T) -> T:
     """The bound, enlarged by more than the roundings of its own making."""
     return bound * UPWARD + TINY

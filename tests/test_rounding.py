@@ -109,9 +109,9 @@ def test_balls_hold_what_the_operation_has_on_their_members(name):
 
 def test_a_quotient_by_a_ball_about_zero_is_unknown():
     with np.errstate(all="ignore"):
-        assert (1 / Ball(np.array(0.0), np.array(1e-9))).rad == np.inf
+        assert (1 / Ball(np.zeros(1), np.full(1, 1e-9))).rad == np.inf
 
 
 def test_underflow_is_in_the_radius():
-    square = Ball(np.array(1e-170), np.array(0.0)) * 1e-170
+    square = Ball(np.full(1, 1e-170), np.zeros(1)) * 1e-170
     assert square.mid == 0 and square.rad > 0

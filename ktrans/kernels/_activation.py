@@ -13,10 +13,10 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from ktrans._checks import as_reals, shown
-from ktrans._numerics import in_float64, is_traced, to_host
+from ktrans._numerics import in_float64, is_traced
 from ktrans._rounding import ULP, round_up
 from ktrans.kernels._balls import Ball, Operand, quietly, sqrt
-from ktrans.kernels._gaussian import Reals, is_covariance
+from ktrans.kernels._gaussian import Reals, Values, is_covariance
 
 Numbers = jax.Array | np.ndarray
 
@@ -124,22 +124,22 @@ class Activation(eqx.Module):
         return _error(self, self.derivative_dual_error_formula, a, b, c, da, db, dc)
 
     def dual_error_formula(
-        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
-    ) -> Reals:
+        self, a: Values, b: Values, c: Values, da: Values, db: Values, dc: Values
+    ) -> Values:
         """`dual_error` for NumPy arrays of equal shape: first order half as much again, a guess."""
         return _estimated_error(self.dual_formula, a, b, c, da, db, dc)
 
     def derivative_dual_error_formula(
-        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
-    ) -> Reals:
+        self, a: Values, b: Values, c: Values, da: Values, db: Values, dc: Values
+    ) -> Values:
         """`derivative_dual_error` for NumPy arrays of equal shape: a guess like the one above."""
         return _estimated_error(self.derivative_dual_formula, a, b, c, da, db, dc)
 
-    def variance_error_formula(self, a: Reals, da: Reals) -> Reals:
+    def variance_error_formula(self, a: Values, da: Values) -> Values:
         """A bound on |E[φ(u)²] − dual(a, a, a)| where a, the variance of u, is within da."""
         return self.dual_error_formula(a, a, a, da, da, da)
 
-    def derivative_variance_error_formula(self, a: Reals, da: Reals) -> Reals:
+    def derivative_variance_error_formula(self, a: Values, da: Values) -> Values:
         """The same for E[φ'(u)²]."""
         return self.derivative_dual_error_formula(a, a, a, da, da, da)
 
@@ -160,7 +160,15 @@ class ClosedForm(Activation):
     """
 
     @abc.abstractmethod
-    def slopes(self, a: Reals, b: Reals) -> tuple[Reals, Reals]:
+    def dual_formula(self, a: Operand, b: Operand, c: Operand) -> Operand:
+        """E[φ(u)φ(v)]."""
+
+    @abc.abstractmethod
+    def derivative_dual_formula(self, a: Operand, b: Operand, c: Operand) -> Operand:
+        """E[φ'(u)φ'(v)]."""
+
+    @abc.abstractmethod
+    def slopes(self, a: Values, b: Values) -> tuple[Values, Values]:
         """Bounds on ½|E[φ''(u)φ(v)]| and |E[φ'(u)φ'(v)]| for variances from a up, to b at most."""
 
     def variance_slope_formula(self, a: Ball, b: Ball, c: Ball) -> Ball | None:
@@ -177,15 +185,17 @@ class ClosedForm(Activation):
 
     @quietly
     def dual_error_formula(
-        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
-    ) -> Reals:
+        self, a: Values, b: Values, c: Values, da: Values, db: Values, dc: Values
+    ) -> Values:
         """See the class."""
         inner, moved = into_cone(a, b, c, dc)
         centre = self.dual_formula(*map(exactly, (a, b, inner)))
         rounding = centre.distance(self.dual_formula(a, b, c))
         return round_up(rounding + self.perturbation(a, b, inner, da, db, moved))
 
-    def perturbation(self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals) -> Reals:
+    def perturbation(
+        self, a: Values, b: Values, c: Values, da: Values, db: Values, dc: Values
+    ) -> Values:
         """The mean value theorem over the box of half-widths da, db, dc."""
         box = variance_ball(a, da), variance_ball(b, db), Ball(c, dc)
         slope_a = self._variance_slope(*box)
@@ -196,8 +206,8 @@ class ClosedForm(Activation):
 
     @quietly
     def derivative_dual_error_formula(
-        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
-    ) -> Reals:
+        self, a: Values, b: Values, c: Values, da: Values, db: Values, dc: Values
+    ) -> Values:
         """The formula in balls that hold the whole box."""
         inner, moved = into_cone(a, b, c, dc)
         value = self.derivative_dual_formula(a, b, c)
@@ -205,17 +215,17 @@ class ClosedForm(Activation):
         return self.derivative_dual_formula(*box).distance(value)
 
     @quietly
-    def variance_error_formula(self, a: Reals, da: Reals) -> Reals:
+    def variance_error_formula(self, a: Values, da: Values) -> Values:
         """The formula in a ball; inputs that are one stay one."""
         return self.variance_formula(variance_ball(a, da)).distance(self.dual_formula(a, a, a))
 
     @quietly
-    def derivative_variance_error_formula(self, a: Reals, da: Reals) -> Reals:
+    def derivative_variance_error_formula(self, a: Values, da: Values) -> Values:
         """The formula in a ball."""
         value = self.derivative_dual_formula(a, a, a)
         return self.derivative_variance_formula(variance_ball(a, da)).distance(value)
 
-    def _variance_slope(self, a: Ball, b: Ball, c: Ball) -> Reals:
+    def _variance_slope(self, a: Ball, b: Ball, c: Ball) -> Values:
         most, _ = self.slopes(np.maximum(a.lower, 0.0), b.upper)
         formula = self.variance_slope_formula(a, b, c)
         return most if formula is None else _least(formula.size, most)
@@ -286,7 +296,7 @@ def by_price(formula: Callable[..., Reals], slopes: Callable[..., tuple]) -> Cal
     return dual
 
 
-def into_cone(a: Reals, b: Reals, c: Reals, dc: Reals) -> tuple[Reals, Reals]:
+def into_cone(a: Values, b: Values, c: Values, dc: Values) -> tuple[Values, Values]:
     """c̃ with c̃² ≤ ab, and a bound on its distance from the true covariance C.
 
     c̃ is c, unless c² > ab: then it is √a √b less four roundings, with the sign of c. C is within dc
@@ -297,21 +307,27 @@ def into_cone(a: Reals, b: Reals, c: Reals, dc: Reals) -> tuple[Reals, Reals]:
     return inner, np.where(inner == c, dc, round_up(dc + np.abs(c - inner)))
 
 
-def variance_ball(a: Reals, da: Reals) -> Ball:
+def variance_ball(a: Values, da: Values) -> Ball:
     """The variances within da of a, none of them negative."""
     half = (a + da) / 2 * (1 + ULP)
     negative = a < da
     return Ball(np.where(negative, half, a), np.where(negative, half, da))
 
 
-def exactly(value: Reals) -> Ball:
+def exactly(value: Values) -> Ball:
     """The array as balls of radius zero."""
     return Ball(value, np.zeros_like(value))
 
 
 def _estimated_error(
-    formula: Callable[..., Reals], a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
-) -> Reals:
+    formula: Callable[..., Reals],
+    a: Values,
+    b: Values,
+    c: Values,
+    da: Values,
+    db: Values,
+    dc: Values,
+) -> Values:
     """First order, half as much again, and rounding relative to √(E[φ(u)²] E[φ(v)²])."""
     slopes, scale = _slopes_and_scale(formula, *map(jnp.asarray, (a, b, c)))
     first_order = sum(np.abs(s) * d for s, d in zip(slopes, (da, db, dc), strict=True))
@@ -327,20 +343,29 @@ def _slopes_and_scale(formula: Callable[..., Reals], *covariance: Reals) -> tupl
 
 @in_float64
 def _evaluate(phi: Activation, formula: Callable[..., Reals], *covariance: ArrayLike) -> Numbers:
-    traced = _check(phi, covariance)
-    library = np if phi.proved and not traced else jnp
-    arrays = (library.asarray(entry, dtype=np.float64) for entry in covariance)
+    if _check(phi, covariance):
+        arrays = (jnp.asarray(entry, dtype=jnp.float64) for entry in covariance)
+        return formula(*jnp.broadcast_arrays(*arrays))
+    shape, arrays = _flat(covariance)
     with np.errstate(all="ignore"):
-        return to_host(formula(*library.broadcast_arrays(*arrays)))
+        found = formula(*(arrays if phi.proved else map(jnp.asarray, arrays)))
+    return np.asarray(found).reshape(shape)
 
 
 @in_float64
-def _error(phi: Activation, formula: Callable[..., Reals], *covariance: ArrayLike) -> Numbers:
+def _error(phi: Activation, formula: Callable[..., Values], *covariance: ArrayLike) -> Numbers:
     """What the formula says; nothing is known of traced values."""
     if _check(phi, covariance):
         return np.full(np.broadcast_shapes(*map(np.shape, covariance)), np.nan)
-    arrays = np.broadcast_arrays(*(np.asarray(entry, dtype=np.float64) for entry in covariance))
-    return np.asarray(formula(*arrays))
+    shape, arrays = _flat(covariance)
+    return np.asarray(formula(*arrays)).reshape(shape)
+
+
+def _flat(covariance: tuple[ArrayLike, ...]) -> tuple[tuple[int, ...], list[Values]]:
+    """The common shape, and the entries in one axis."""
+    arrays = (np.asarray(entry, dtype=np.float64) for entry in covariance)
+    broadcast = np.broadcast_arrays(*arrays)
+    return broadcast[0].shape, [array.reshape(-1) for array in broadcast]
 
 
 def _check(phi: Activation, covariance: tuple[ArrayLike, ...]) -> bool:
@@ -362,12 +387,12 @@ def _check_covariance(name: str, values: Any) -> None:
         raise ValueError(f"`{name}` {reason} and must be non-negative; got {entries.min()}.")
 
 
-def _times(slope: Reals, error: Reals) -> Reals:
+def _times(slope: Values, error: Values) -> Values:
     """The product, 0 for an error of 0 even where the slope is infinite."""
     return np.where(error == 0, 0.0, slope * error)
 
 
-def _least(one: Reals, other: Reals) -> Reals:
+def _least(one: Values, other: Values) -> Values:
     """The smaller bound; one that is not a number says nothing."""
     return np.fmin(one, other)
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from ktrans._rounding import ELEMENTARY_ULPS, TINY, ULP, UNIT, round_up
 
-Floats = np.ndarray | float  # NumPy's float64 is a float
 Operand = Any  # an array of NumPy or JAX, a number, or a Ball
 
 _ELEMENTARY = ELEMENTARY_ULPS * ULP
@@ -25,29 +24,32 @@ _LARGEST_ANGLE = np.pi * (1 + ULP)
 
 @dataclass(frozen=True, eq=False)
 class Ball:
-    """All numbers within `rad` of `mid`, elementwise; a radius of infinity says nothing."""
+    """All numbers within `rad` of `mid`, elementwise; a radius of infinity says nothing.
 
-    mid: Floats
-    rad: Floats
+    Arrays have one axis at least, so that NumPy's operations on them give arrays.
+    """
+
+    mid: np.ndarray
+    rad: np.ndarray
 
     __array_ufunc__ = None  # so that an array on the left leaves the operation to the ball
 
     @property
-    def lower(self) -> Floats:
+    def lower(self) -> np.ndarray:
         """A number that none of the members is below."""
         return _down(self.mid - self.rad)
 
     @property
-    def upper(self) -> Floats:
+    def upper(self) -> np.ndarray:
         """A number that none of the members is above."""
         return _up(self.mid + self.rad)
 
     @property
-    def size(self) -> Floats:
+    def size(self) -> np.ndarray:
         """A bound on the members' absolute values."""
         return round_up(np.abs(self.mid) + self.rad)
 
-    def distance(self, value: Floats) -> Floats:
+    def distance(self, value: np.ndarray) -> np.ndarray:
         """A bound on the distance of a number from every member."""
         return round_up(np.abs(value - self.mid) + self.rad)
 
@@ -90,7 +92,7 @@ def as_ball(value: Operand) -> Ball:
     """The value as a ball; numbers and arrays are exact."""
     if isinstance(value, Ball):
         return value
-    mid = np.asarray(value, dtype=np.float64)
+    mid = np.atleast_1d(np.asarray(value, dtype=np.float64))
     return Ball(mid, np.zeros(mid.shape))
 
 
@@ -101,7 +103,7 @@ def like(value: Operand, model: Operand) -> Operand:
 
 def pi(model: Operand) -> Operand:
     """π, as a ball where the model is one."""
-    return Ball(np.asarray(np.pi), np.asarray(ULP)) if isinstance(model, Ball) else np.pi
+    return Ball(np.array([np.pi]), np.array([ULP])) if isinstance(model, Ball) else np.pi
 
 
 def exp(x: Operand) -> Operand:
@@ -178,21 +180,21 @@ def quietly(function: Callable[..., Any]) -> Callable[..., Any]:
     return np.errstate(all="ignore")(function)
 
 
-def _rounded(mid: Floats, rad: Floats) -> Ball:
+def _rounded(mid: np.ndarray, rad: np.ndarray) -> Ball:
     """The result of one operation of IEEE arithmetic."""
-    return Ball(np.asarray(mid), round_up(rad + UNIT * np.abs(mid) + TINY))
+    return Ball(mid, round_up(rad + UNIT * np.abs(mid) + TINY))
 
 
-def _elementary(mid: Floats, rad: Floats) -> Ball:
+def _elementary(mid: np.ndarray, rad: np.ndarray) -> Ball:
     """The result of an elementary function."""
-    return Ball(np.asarray(mid), round_up(rad + _ELEMENTARY * np.abs(mid) + TINY))
+    return Ball(mid, round_up(rad + _ELEMENTARY * np.abs(mid) + TINY))
 
 
-def _up(x: Floats) -> Floats:
+def _up(x: np.ndarray) -> np.ndarray:
     return np.nextafter(x, np.inf)
 
 
-def _down(x: Floats) -> Floats:
+def _down(x: np.ndarray) -> np.ndarray:
     return np.nextafter(x, -np.inf)
 
 

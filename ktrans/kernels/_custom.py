@@ -14,7 +14,7 @@ from scipy.special import roots_hermitenorm
 from ktrans._checks import as_int, shown
 from ktrans.kernels._activation import ESTIMATED_ROUNDING, Activation, by_price
 from ktrans.kernels._balls import sqrt
-from ktrans.kernels._gaussian import Reals, safe_inverse, spread
+from ktrans.kernels._gaussian import Reals, Values, safe_inverse, spread
 
 # A kink's error jumps about with the number of nodes; see the test that counts.
 _ESTIMATE_SAFETY = 4.0
@@ -67,15 +67,15 @@ class Custom(Activation):
         return self._derivative_dual(self.num_nodes, a, b, c)
 
     def dual_error_formula(
-        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
-    ) -> Reals:
+        self, a: Values, b: Values, c: Values, da: Values, db: Values, dc: Values
+    ) -> Values:
         """An estimate: what two other rules change, besides what errors of the covariance do."""
         propagated = super().dual_error_formula(a, b, c, da, db, dc)
         return propagated + np.asarray(_coarsening(self, self._dual, a, b, c))
 
     def derivative_dual_error_formula(
-        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
-    ) -> Reals:
+        self, a: Values, b: Values, c: Values, da: Values, db: Values, dc: Values
+    ) -> Values:
         """An estimate, in the same way."""
         propagated = super().derivative_dual_error_formula(a, b, c, da, db, dc)
         return propagated + np.asarray(_coarsening(self, self._derivative_dual, a, b, c))

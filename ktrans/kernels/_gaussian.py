@@ -16,7 +16,8 @@ from jaxtyping import Array, Float
 from ktrans._rounding import round_up
 from ktrans.kernels._balls import Ball, Operand, arctan2, as_ball, middle, pi, sqrt, where
 
-Reals = Float[Array | np.ndarray, "..."] | float  # NumPy's float64 is a float
+Reals = Float[Array | np.ndarray, "..."]
+Values = Float[np.ndarray, "..."]
 
 _SPLITTER = 2.0**27 + 1
 _EXACT = 2.0**-900  # products above it have rests that are multiples of 2⁻¹⁰⁰⁶: no underflow
@@ -83,15 +84,23 @@ def _ball_determinant(a: Ball, b: Ball, c: Ball) -> Ball:
     return Ball(centre.mid, round_up(centre.rad + moved + np.where(small, 4 * _EXACT, 0.0)))
 
 
-def is_covariance(a: Reals, b: Reals, c: Reals) -> np.ndarray | np.bool_:
+def is_covariance(a: Values, b: Values, c: Values) -> np.ndarray:
     """Whether certainly ab ≥ c², for NumPy arrays.
 
     With ab = p + e and c² = q + f exactly, p − q is exact where its sign is in doubt (Sterbenz),
-    and p − q > fl(f − e) implies p − q ≥ f − e since rounding is monotone.
+    and p − q > fl(f − e) implies p − q ≥ f − e since rounding is monotone. Normalised, p is at
+    least ¼, so that underflow of c² decides nothing.
     """
-    (p, e), (q, f) = product(a, b), product(c, c)
-    exact = (p >= _EXACT) | (c == 0)
-    return exact & ((p - q > f - e) | ((p == q) & (e == f)))
+    one, other, across, _ = normalised(a, b, c)
+    (p, e), (q, f) = product(one, other), product(across, across)
+    return ((p > 0) | (c == 0)) & ((p - q > f - e) | ((p == q) & (e == f)))
+
+
+def normalised(a: Values, b: Values, c: Values) -> tuple[Values, Values, Values, np.ndarray]:
+    """The covariance of 2⁻ⁱu and 2⁻ʲv, exactly, with variances from ½ to 2, and the powers i, j."""
+    powers = np.array([np.frexp(x)[1] // 2 for x in (a, b)])
+    i, j = powers
+    return np.ldexp(a, -2 * i), np.ldexp(b, -2 * j), np.ldexp(c, -i - j), powers
 
 
 def spread(a: Operand, b: Operand, c: Operand) -> Operand:

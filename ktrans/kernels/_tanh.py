@@ -31,7 +31,7 @@ decreases there. What lies outside the square is at most min(1, √(ab)) times t
 
 **Rounding.** Nodes and their squares are exact (steps are 2⁻ᵖ or 3·2⁻ᵖ), weights correctly
 rounded. √a x is off by 2u of itself, hence tanh of it by 2u more than by its own error of e ulps,
-2eu; tanh' = 4E/(1 + E)², E = e^{−2|x|}, by (2e + 2(e + 1) + 6)u. m is good to 2u, s to 5u and
+2eu; tanh' = 4E/(1 + E)², E = e^{−2|x|}, by (2e + 2(e + 1) + 2)u. m is good to 3u, s to 5u and
 √2 u√b (the determinant errs by 2u of itself and 2u²ab), so mx + sy to Δ = 10u√b(|x| + |y|), the
 addition included; both functions have slopes of at most 1. Sums are by halves, in as many roundings
 as halvings. So with Σww′|f g| ≤ S² min(1, 2√(ab)), and = the sum itself for tanh', and Σww′|f|Δ at
@@ -58,7 +58,7 @@ from numpy.polynomial import Polynomial
 from ktrans._rounding import ELEMENTARY_ULPS, TINY, UNIT, round_up
 from ktrans.kernels._activation import Activation, by_price, into_cone
 from ktrans.kernels._balls import quietly, sqrt
-from ktrans.kernels._gaussian import Reals, safe_inverse, spread
+from ktrans.kernels._gaussian import Reals, Values, normalised, safe_inverse, spread
 
 REACH = 9.5  # n(9.5) = 1e-20
 _STEPS = tuple(k * 2.0**-p for p in range(1, 7) for k in (1.0, 0.75))  # from 1/2 to 3/256
@@ -107,8 +107,8 @@ class Tanh(Activation):
 
     @quietly
     def dual_error_formula(
-        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
-    ) -> Reals:
+        self, a: Values, b: Values, c: Values, da: Values, db: Values, dc: Values
+    ) -> Values:
         """See the module. The dual is at most 1 and √(ab) in size."""
         inner, moved = into_cone(a, b, c, dc)
         value, summed = _summed(0, a, b, inner)
@@ -117,68 +117,72 @@ class Tanh(Activation):
         slope_a, slope_b = np.fmin(np.fmin(0.385, 0.4 / np.sqrt(least)), np.sqrt(most[0] * most[1]))
         error = summed + slope_a * da + slope_b * db + slope_c * moved
         largest = np.fmin(1.0, np.sqrt(most[0] * most[1]))
-        return _apart(self.dual_formula(a, b, c), value, np.fmin(error, np.abs(value) + largest))
+        return _apart(
+            np.asarray(self.dual_formula(a, b, c)), value, np.fmin(error, np.abs(value) + largest)
+        )
 
     @quietly
     def derivative_dual_error_formula(
-        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
-    ) -> Reals:
+        self, a: Values, b: Values, c: Values, da: Values, db: Values, dc: Values
+    ) -> Values:
         """See the module. The dual lies between 0 and 1."""
         inner, moved = into_cone(a, b, c, dc)
         value, summed = _summed(1, a, b, inner)
         error = np.fmin(summed + da + db + 0.6 * moved, np.abs(value) + 1)
-        return _apart(self.derivative_dual_formula(a, b, c), value, error)
+        return _apart(np.asarray(self.derivative_dual_formula(a, b, c)), value, error)
 
 
-def _apart(computed: Reals, value: Reals, error: Reals) -> Reals:
+def _apart(computed: Values, value: Values, error: Values) -> Values:
     return round_up(np.abs(computed - value) + error)
 
 
 class _Forms(NamedTuple):
     """u = root·x and v = slope·x + rest·y; the standard deviations of u and v."""
 
-    root: Reals
-    slope: Reals
-    rest: Reals
-    std1: Reals
-    std2: Reals
+    root: Values
+    slope: Values
+    rest: Values
+    std1: Values
+    std2: Values
 
 
 def _moment(order: int, a: Reals, b: Reals, c: Reals) -> Reals:
     if any(isinstance(x, jax.Array) for x in (a, b, c)):
         return _traced_moment(order, order)(*map(jnp.asarray, (a, b, c)))
-    return _summed(order, a, b, into_cone(a, b, c, np.zeros_like(c))[0])[0]
+    one, other, across = map(np.asarray, (a, b, c))
+    inner, _ = into_cone(one, other, across, np.zeros_like(across))
+    return _summed(order, one, other, inner)[0]
 
 
 @quietly
-def _summed(order: int, a: Reals, b: Reals, c: Reals) -> tuple[Reals, Reals]:
+def _summed(order: int, a: Values, b: Values, c: Values) -> tuple[Values, Values]:
     """The sum for each covariance, and a bound on its error."""
-    shape, forms = np.shape(a), _forms(*map(np.ravel, (a, b, c)))
+    forms = _forms(a, b, c)
     scale = _scale(order, forms)
     first, error1 = _step(functools.partial(_first_bound, order, forms), forms.root, scale)
     second, error2 = _step(functools.partial(_second_bound, order, forms), forms.rest, scale)
     value = _sums(order, forms, first, second)
     rounding = _rounding(order, value, forms, _halvings(first, second))
-    error = round_up(error1 + error2 + 4 * _TAIL * scale + rounding)
-    return value.reshape(shape), error.reshape(shape)
+    return value, round_up(error1 + error2 + 4 * _TAIL * scale + rounding)
 
 
-def _forms(a: Reals, b: Reals, c: Reals) -> _Forms:
-    """Those of the covariance, the larger variance first."""
+def _forms(a: Values, b: Values, c: Values) -> _Forms:
+    """Those of the covariance, the larger variance first; normalised, its determinant is safe."""
     large, small = np.maximum(a, b), np.minimum(a, b)
-    root = np.sqrt(large)
-    inverse = safe_inverse(root)
-    return _Forms(root, c * inverse, spread(a, b, c) * inverse, root, np.sqrt(small))
+    one, other, across, (power1, power2) = normalised(large, small, c)
+    root, inverse = np.sqrt(one), safe_inverse(np.sqrt(one))
+    slope, rest = (np.ldexp(x * inverse, power2) for x in (across, spread(one, other, across)))
+    return _Forms(np.ldexp(root, power1), slope, rest, np.sqrt(large), np.sqrt(small))
 
 
-def _scale(order: int, forms: _Forms) -> Reals:
+def _scale(order: int, forms: _Forms) -> Values:
     """A bound on the sizes of the dual: min(1, √(ab)) of tanh, 1 of tanh'."""
     product = forms.std1 * forms.std2
     return np.fmin(1.0, product) if order == 0 else np.ones_like(product)
 
 
 def _step(
-    bound: Callable[[Reals], Reals], width: Reals, scale: Reals
+    bound: Callable[[Values], Values], width: Values, scale: Values
 ) -> tuple[np.ndarray, np.ndarray]:
     """The longest step with an error of at most the target, else the shortest, and that error."""
     errors = np.array([_lemma_t(bound, width, step) for step in _STEPS])
@@ -187,7 +191,7 @@ def _step(
     return index, np.take_along_axis(errors, index[None], axis=0)[0]
 
 
-def _lemma_t(bound: Callable[[Reals], Reals], width: Reals, step: float) -> Reals:
+def _lemma_t(bound: Callable[[Values], Values], width: Values, step: float) -> Values:
     """The least of 2M/(e^{2πη/h} − 1) over a few shifts η, M being e^{η²/2} times the bound."""
     shifts = _SHARES[:, None] * np.fmin(np.pi / 2 / width, 2 * np.pi / step)
     turns = 2 * np.pi * shifts / step
@@ -195,7 +199,7 @@ def _lemma_t(bound: Callable[[Reals], Reals], width: Reals, step: float) -> Real
     return _MARGIN * np.fmin.reduce(errors, axis=0)
 
 
-def _first_bound(order: int, forms: _Forms, shift: Reals) -> Reals:
+def _first_bound(order: int, forms: _Forms, shift: Values) -> Values:
     """B(√a η, |m|η) and B′."""
     one, other = forms.root * shift, np.abs(forms.slope) * shift
     cosines = (np.cos(one) * np.cos(other)) ** 2
@@ -205,7 +209,7 @@ def _first_bound(order: int, forms: _Forms, shift: Reals) -> Reals:
     return np.fmin(_steepness(one) * _steepness(other), small)
 
 
-def _second_bound(order: int, forms: _Forms, shift: Reals) -> Reals:
+def _second_bound(order: int, forms: _Forms, shift: Values) -> Values:
     """S min[T(sη), √a(|m| + s + sη)/cos²(sη)] and S/cos²(sη)."""
     turn = forms.rest * shift
     square = np.cos(turn) ** 2
@@ -215,12 +219,12 @@ def _second_bound(order: int, forms: _Forms, shift: Reals) -> Reals:
     return _MARGIN * np.fmin(_steepness(turn), small)
 
 
-def _steepness(angle: Reals) -> Reals:
+def _steepness(angle: Values) -> Values:
     """T, for angles below π/2."""
     return np.maximum(1.0, np.tan(angle))
 
 
-def _rounding(order: int, value: Reals, forms: _Forms, halvings: np.ndarray) -> Reals:
+def _rounding(order: int, value: Values, forms: _Forms, halvings: np.ndarray) -> Values:
     """See the module; the products and the weights are five roundings more."""
     e = ELEMENTARY_ULPS
     moved = 20 * forms.std2 * (np.fmin(1.0, forms.std1) if order == 0 else 1.0)
@@ -231,7 +235,7 @@ def _rounding(order: int, value: Reals, forms: _Forms, halvings: np.ndarray) -> 
     return _MARGIN * (UNIT * (terms + moved) + TINY)
 
 
-def _sums(order: int, forms: _Forms, first: np.ndarray, second: np.ndarray) -> Reals:
+def _sums(order: int, forms: _Forms, first: np.ndarray, second: np.ndarray) -> Values:
     """The sums, those of equal steps together."""
     value = np.empty(forms.root.shape)
     for one, other in sorted({*zip(first.tolist(), second.tolist(), strict=True)}):
@@ -243,7 +247,7 @@ def _sums(order: int, forms: _Forms, first: np.ndarray, second: np.ndarray) -> R
     return value
 
 
-def _sum(order: int, forms: _Forms, step1: float, step2: float) -> Reals:
+def _sum(order: int, forms: _Forms, step1: float, step2: float) -> Values:
     """Σ w f(√a x) Σ w′ f(mx + sy), x ≥ 0 only: (−x, −y) has the same term."""
     function = (np.tanh, _squared_sech)[order]
     x, y = _half(step1), _full(step2)
@@ -253,7 +257,7 @@ def _sum(order: int, forms: _Forms, step1: float, step2: float) -> Reals:
     return _by_halves(twice * function(forms.root[:, None] * x) * inner)
 
 
-def _squared_sech(x: Reals) -> Reals:
+def _squared_sech(x: Values) -> Values:
     """1/cosh²x, relatively exact in the tails."""
     tail = np.exp(-2 * np.abs(x))
     return 4 * tail / (1 + tail) ** 2
@@ -277,8 +281,8 @@ def _halvings(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _half(step: float) -> np.ndarray:
-    """The nodes 0, h, 2h, … up to the reach; their multiples are exact."""
-    return step * np.arange(math.floor(REACH / step) + 1)
+    """The nodes 0, h, 2h, … to the reach or just beyond; they are exact."""
+    return step * np.arange(math.ceil(REACH / step) + 1)
 
 
 @functools.cache

@@ -29,7 +29,7 @@ from ktrans.kernels._balls import (
     where,
 )
 from ktrans.kernels._custom import Custom
-from ktrans.kernels._gaussian import Reals, determinant, safe_inverse, spread, supplement
+from ktrans.kernels._gaussian import Reals, Values, determinant, safe_inverse, spread, supplement
 from ktrans.kernels._tanh import Tanh
 
 __all__ = ["GELU", "Activation", "Cosine", "Custom", "Erf", "Identity", "ReLU", "Sine", "Tanh"]
@@ -99,7 +99,7 @@ class Cosine(ClosedForm):
         """−½b₁² E[φ(u)φ(v)], as φ'' = −b₁²φ."""
         return -(self._square(a) * self.dual_formula(a, b, c)) / 2
 
-    def slopes(self, a: Reals, b: Reals) -> tuple[Reals, Reals]:
+    def slopes(self, a: Values, b: Values) -> tuple[Values, Values]:
         """|φ| ≤ 1, |φ'| ≤ |b₁|, |φ''| ≤ b₁²."""
         square = np.broadcast_to(self._square(as_ball(a)).size, np.shape(a))
         return square / 2, square
@@ -152,7 +152,7 @@ class Sine(ClosedForm):
         """−½ E[φ(u)φ(v)], as φ'' = −φ."""
         return -self.dual_formula(a, b, c) / 2
 
-    def slopes(self, a: Reals, b: Reals) -> tuple[Reals, Reals]:
+    def slopes(self, a: Values, b: Values) -> tuple[Values, Values]:
         """|φ|, |φ'|, |φ''| ≤ 1."""
         return np.full_like(a, 0.5), np.ones_like(a)
 
@@ -203,19 +203,21 @@ class ReLU(ClosedForm):
         """½E[φ''(u)φ(v)] = √(ab − c²)/(4πa)."""
         return spread(a, b, c) / (4 * pi(a) * a)
 
-    def slopes(self, a: Reals, b: Reals) -> tuple[Reals, Reals]:
+    def slopes(self, a: Values, b: Values) -> tuple[Values, Values]:
         """½E[φ''(u)φ(v)] = √(ab − c²)/(4πa) ≤ √(b/a)/(4π) ≤ √(b/a)/12, and ½."""
         ratio = np.where(b > 0, b / a, 0.0)
         return round_up(np.sqrt(ratio) / 12), np.full_like(a, 0.5)
 
-    def perturbation(self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals) -> Reals:
+    def perturbation(
+        self, a: Values, b: Values, c: Values, da: Values, db: Values, dc: Values
+    ) -> Values:
         """By the slopes, infinite at a = 0; but both duals lie in [0, √(ab)/2]."""
         largest = round_up(np.sqrt((a + da) * (b + db)) / 2)
         return np.fmin(super().perturbation(a, b, c, da, db, dc), largest)
 
     def derivative_dual_error_formula(
-        self, a: Reals, b: Reals, c: Reals, da: Reals, db: Reals, dc: Reals
-    ) -> Reals:
+        self, a: Values, b: Values, c: Values, da: Values, db: Values, dc: Values
+    ) -> Values:
         """By balls, of radius √error near coincidence; but the dual lies in [0, ½]."""
         value = self.derivative_dual_formula(a, b, c)
         farthest = round_up(np.maximum(value, 0.5 - value))
@@ -270,7 +272,7 @@ class Erf(ClosedForm):
         """½E[φ''(u)φ(v)] = −(4/π) c/((1 + 2a) √((1 + 2a)(1 + 2b) − 4c²))."""
         return -4 * c / (pi(a) * (1 + 2 * a) * sqrt(_widened(2.0, a, b, c)))
 
-    def slopes(self, a: Reals, b: Reals) -> tuple[Reals, Reals]:
+    def slopes(self, a: Values, b: Values) -> tuple[Values, Values]:
         """½ max|φ''| max|φ| and max φ'²."""
         return np.full_like(a, _ERF_CURVATURE), np.full_like(a, _ERF_SLOPE)
 
@@ -312,7 +314,7 @@ class GELU(ClosedForm):
         """The same with d = 1 + 2a."""
         return _gelu_slope(a, a, a, 1 + 2 * a)
 
-    def slopes(self, a: Reals, b: Reals) -> tuple[Reals, Reals]:
+    def slopes(self, a: Values, b: Values) -> tuple[Values, Values]:
         """½ max|φ''| E|v| = √b/π, as φ''(t) = (2 − t²)φ_N(t) and |φ(v)| ≤ |v|; and max φ'²."""
         return round_up(np.sqrt(b) / 3), np.full_like(a, _GELU_SLOPE)
 
@@ -346,7 +348,7 @@ class Identity(ClosedForm):
         """0."""
         return as_ball(np.zeros_like(c.mid))
 
-    def slopes(self, a: Reals, b: Reals) -> tuple[Reals, Reals]:
+    def slopes(self, a: Values, b: Values) -> tuple[Values, Values]:
         """0 and 1."""
         return np.zeros_like(a), np.ones_like(a)
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from ktrans._numerics import is_traced
 from ktrans._rounding import TINY, UNIT, gamma, round_up
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.tasks import TemplateTask
@@ -175,9 +176,12 @@ def symmetrised(matrix: Bounded) -> Bounded:
     """The mean of a matrix and its transpose, which both approximate one symmetric matrix.
 
     So does their mean, within the mean of the bounds and one rounding; what is symmetric stays.
+    Traced, it has no bound.
     """
     value, bound, certified = matrix
     mean = (value + value.T) / 2
+    if is_traced(value):
+        return Bounded(mean, bound)
     same = (value == value.T) & (bound == bound.T)
     wider = round_up((bound + bound.T) / 2 + UNIT * np.abs(mean))
     return Bounded(mean, np.where(same, bound, wider), certified)

@@ -75,6 +75,16 @@ def test_steps_reach_rounding_up_to_a_variance_of_a_hundred():
         assert bound < ROUNDING * min(1, variance)
 
 
+@pytest.mark.parametrize("variance", [1e-40, 1e-160, 1e-300])
+def test_tiny_variances_leave_the_covariance(variance):
+    # tanh u tanh v = uv(1 + O(u² + v²)), far below rounding.
+    for share in (1.0, 0.5, 1 - 1e-12):
+        c = share * variance
+        value, bound = TANH.dual(variance, variance, c), TANH.dual_error(variance, variance, c)
+        assert abs(value - c) <= bound < ROUNDING * variance + 1e-300
+        assert abs(TANH.derivative_dual(variance, variance, c) - 1) < ROUNDING
+
+
 def test_vanishing_variances():
     assert TANH.dual(0.0, 1.0, 0.0) == TANH.dual(0.0, 0.0, 0.0) == 0
     assert TANH.derivative_dual(0.0, 0.0, 0.0) == pytest.approx(1, abs=ROUNDING)

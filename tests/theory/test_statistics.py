@@ -1,8 +1,11 @@
+import mpmath
 import numpy as np
 import pytest
 
 import ktrans as kt
+from ktrans.kernels.base import Bounded
 from ktrans.theory import bounded_template_matrix, template_matrix
+from ktrans.theory.statistics import enclosed_spectrum, residual_bound, symmetrised
 from tests.coincidence_kernel import CoincidenceKernel
 
 MLP = kt.MLPKernel(
@@ -53,3 +56,51 @@ def test_kernels_without_token_symmetry_are_refused():
 def test_tasks_of_another_kind_are_refused():
     with pytest.raises(TypeError, match=r"`task` must be a TemplateTask.*got str"):
         template_matrix(MLP, "aba_abb")
+
+
+def exact_eigenvalues(matrix):
+    with mpmath.workdps(40):
+        return np.sort(np.array(mpmath.eigsy(mpmath.matrix(matrix.tolist()))[0].tolist()).ravel())
+
+
+def random_symmetric(rng, size, spread):
+    vectors = np.linalg.qr(rng.standard_normal((size, size)))[0]
+    matrix = vectors * 10 ** rng.uniform(-spread, 0, size) * rng.choice([-1, 1], size) @ vectors.T
+    return matrix + matrix.T
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 9])
+@pytest.mark.parametrize("spread", [0, 8, 20])
+def test_errors_of_the_eigensolver_are_within_the_verified_bound(size, spread):
+    rng = np.random.default_rng(size + spread)
+    for _ in range(5):
+        matrix = random_symmetric(rng, size, spread)
+        found = enclosed_spectrum(Bounded(matrix, np.zeros_like(matrix), True))
+        assert np.abs(exact_eigenvalues(matrix) - found.eigenvalues).max() <= found.bound
+        assert found.bound < 1e-13 * size**2
+
+
+@pytest.mark.parametrize("noise", [1e-12, 1e-6, 1e-2, 0.1, 10.0])
+def test_eigenpairs_that_are_wrong_are_found_out(noise):
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        matrix = random_symmetric(rng, 5, 3)
+        values, vectors = np.linalg.eigh(matrix)
+        values = np.sort(values + noise * rng.standard_normal(5))
+        vectors = vectors + noise * rng.standard_normal((5, 5))
+        off = float(np.abs(exact_eigenvalues(matrix) - values).max())
+        assert off <= residual_bound(matrix, values, vectors)
+
+
+def test_entries_that_are_not_finite_have_no_spectrum():
+    matrix = np.array([[1.0, np.nan], [np.nan, 1.0]])
+    found = enclosed_spectrum(Bounded(matrix, np.zeros((2, 2)), True))
+    assert np.isnan(found.eigenvalues).all() and found.bound == np.inf
+
+
+def test_halves_that_differ_are_both_near_their_mean():
+    matrix = Bounded(np.array([[1.0, 0.1], [0.3, 1.0]]), np.full((2, 2), 0.2), True)
+    mean = symmetrised(matrix)
+    assert mean.certified and np.all(np.abs(mean.value - matrix.value) <= mean.bound)
+    kept = symmetrised(Bounded(np.eye(2), np.zeros((2, 2)), True))
+    assert np.all(kept.bound == 0)
