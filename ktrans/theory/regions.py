@@ -290,7 +290,7 @@ class _Entry(NamedTuple):
 
 def _entries(surfaces: _Surfaces, dual: _Dual, count: int) -> dict[tuple[int, int], _Entry]:
     table, error = surfaces
-    places = list(zip(*np.triu_indices(count), strict=True))
+    places = list(zip(*(some.tolist() for some in np.triu_indices(count)), strict=True))
     cross = {place: table[:, :, count + n] for n, place in enumerate(places)}
     if dual.b is None:
         return {place: _Entry(((1.0, 0.0, some),), error) for place, some in cross.items()}

@@ -16,7 +16,7 @@ common; and what does not lead to a PAIR is never computed.
 import functools
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ktrans.kernels.attention.grids import LEAF
 from ktrans.kernels.attention.multigraph import Edges, connected_components, nodes_of
@@ -63,7 +63,7 @@ class Step(NamedTuple):
 
     operation: str
     inputs: tuple[int, ...]
-    detail: Hashable
+    detail: Any
     axes: tuple[int, ...]
 
 

@@ -117,9 +117,11 @@ def _blocks(weight: Float[np.ndarray, "taus taus"], size: int) -> Iterator[_Bloc
     for start in range(0, len(weight), rows):
         first = slice(start, min(start + rows, len(weight)))
         columns = np.flatnonzero(weight[first].any(axis=0))
-        width = max(1, size // (first.stop - first.start))
-        for left in range(*(columns[[0, -1]] + (0, 1) if len(columns) else (0, 0)), width):
-            second = slice(left, min(left + width, columns[-1] + 1))
+        if len(columns) == 0:
+            continue
+        width, end = max(1, size // (first.stop - start)), int(columns[-1]) + 1
+        for left in range(int(columns[0]), end, width):
+            second = slice(left, min(left + width, end))
             yield _Block(first, second, weight[first, second].ravel())
 
 
@@ -204,7 +206,7 @@ class _Tables:
             self._position = parameters.weights(beta * gamma, rule.position)
         else:
             self._position = parameters.copies(beta * gamma, rule.position, rule.position)
-        self._known: dict[Any, np.ndarray] = {}
+        self._known: dict[Any, Any] = {}
 
     def on(self, block: _Block) -> "_View":
         return _View(self, block)
@@ -283,7 +285,7 @@ class _View:
 
     def table(self, step: Step, _: list[np.ndarray]) -> np.ndarray:
         """A position's table where this block sees it: a window of the whole, copied."""
-        marks, count, ends, is_loop, weight = step.detail  # type: ignore[misc]
+        marks, count, ends, is_loop, weight = step.detail
         joint = self._tables.joint(marks, count, ends)
         spans = [self._span(*some) for some in zip(ends, self._block[:2], strict=True)]
         steps = joint.strides
@@ -331,7 +333,7 @@ def _times(_: _View, step: Step, inputs: list[np.ndarray]) -> np.ndarray:
     rank = len(step.axes)
     one, other = (
         _spread(some, places, rank) for some, places in zip(inputs, step.detail, strict=True)
-    )  # type: ignore[arg-type]
+    )
     return one * other
 
 
@@ -342,7 +344,7 @@ def _contract(_: _View, step: Step, inputs: list[np.ndarray]) -> np.ndarray:
     numbered last.
     """
     one, other = inputs
-    places1, places2 = step.detail  # type: ignore[misc]
+    places1, places2 = step.detail
     over = len(step.axes)
     both = [place for place in places1 if place in places2 and place != over]
     left = [place for place in places1 if place not in places2]
@@ -350,7 +352,7 @@ def _contract(_: _View, step: Step, inputs: list[np.ndarray]) -> np.ndarray:
     one = _moved(one, places1, [*both, *left, over], len(both), 1)
     other = _moved(other, places2, [*both, over, *right], len(both), 0)
     product = one @ other
-    sizes = _sizes(inputs, step.detail)  # type: ignore[arg-type]
+    sizes = _sizes(inputs, step.detail)
     return product.reshape(*product.shape[:-2], *(sizes[place] for place in (*left, *right)))
 
 
@@ -386,7 +388,7 @@ def _add(_: _View, step: Step, inputs: list[np.ndarray]) -> np.ndarray:
 
 
 def _sum(_: _View, step: Step, inputs: list[np.ndarray]) -> np.ndarray:
-    return inputs[0].sum(axis=1 + step.detail)  # type: ignore[operator]
+    return inputs[0].sum(axis=1 + step.detail)
 
 
 _OPERATIONS: dict[str, Callable[..., np.ndarray]] = {

@@ -113,7 +113,7 @@ def partial_derivatives(
     """
     steps = [[1j * _COMPLEX_STEP, 0j], [0j, 1j * _COMPLEX_STEP]]
     moved = [class_sums(graphs, (beta, gamma), some, rtol) for some in steps]
-    return np.array(moved).imag / _COMPLEX_STEP
+    return np.imag(moved) / _COMPLEX_STEP
 
 
 def class_sums(

@@ -220,7 +220,8 @@ def _commensurate(tau_step: float, token_steps: dict[int, float]) -> tuple[float
         tokens = [math.floor(some / unit) * unit / some for some in costly]
         return math.log(parts[0] * unit / tau_step) + sum(map(math.log, tokens)) / len(tokens)
 
-    choices = list(itertools.product(range(1, _MOST_PARTS + 1), repeat=2))
+    counts = range(1, _MOST_PARTS + 1)
+    choices = list(itertools.product(counts, counts))
     enough = max(map(use, choices)) - _WASTE
     if finest < tau_step / _MOST_PARTS:
         return None
