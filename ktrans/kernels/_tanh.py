@@ -56,8 +56,9 @@ from jax.typing import ArrayLike
 from numpy.polynomial import Polynomial
 
 from ktrans._rounding import ELEMENTARY_ULPS, TINY, UNIT, round_up
-from ktrans.kernels._activation import Activation, by_price, into_cone
+from ktrans.kernels._activation import Activation, by_price
 from ktrans.kernels._balls import quietly, sqrt
+from ktrans.kernels._closed_form import into_cone
 from ktrans.kernels._gaussian import Reals, Values, normalised, safe_inverse, spread
 
 REACH = 9.5  # n(9.5) = 1e-20

@@ -13,7 +13,7 @@ from jax.scipy.special import erf
 from jax.typing import ArrayLike
 
 from ktrans._rounding import round_up
-from ktrans.kernels._activation import Activation, ClosedForm, as_number, by_price, check_finite
+from ktrans.kernels._activation import Activation, as_number, by_price, check_finite
 from ktrans.kernels._balls import (
     Ball,
     Operand,
@@ -28,6 +28,7 @@ from ktrans.kernels._balls import (
     sqrt,
     where,
 )
+from ktrans.kernels._closed_form import ClosedForm
 from ktrans.kernels._custom import Custom
 from ktrans.kernels._gaussian import Reals, Values, determinant, safe_inverse, spread, supplement
 from ktrans.kernels._tanh import Tanh
