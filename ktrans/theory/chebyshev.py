@@ -85,7 +85,7 @@ def coefficient_rounding(values: Float[np.ndarray, "a b *e"]) -> float:
     return 4 * a * b * growth(4 * (a + b) + 2 * max(a, b) ** 2 + 40) * largest
 
 
-def derivative(some: Float[np.ndarray, "a b"], order: tuple[int, int]) -> Float[np.ndarray, "a b"]:
+def derivative(some: Float[np.ndarray, "a b"], order: tuple[int, int]) -> Float[np.ndarray, "_ _"]:
     """The coefficients of a derivative in the coordinates of the square."""
     for axis, times in enumerate(order):
         some = chebder(some, times, axis=axis) if times else some

@@ -26,9 +26,9 @@ def test_a_small_region_is_proved_and_covered():
 
 
 def test_a_singular_matrix_is_proved_nowhere(monkeypatch):
-    """Attention alone cannot tell strings of one token from another: N of αα/ββ has equal rows."""
+    """αβ and γδ are the same template: N has equal rows."""
     monkeypatch.setattr("ktrans.theory.regions._MOST_TILES", 1 << 11)
-    task = kt.TemplateTask.from_templates({"αβ": 1.0, "βα": 1.0}, vocab_size=10)
+    task = kt.TemplateTask.from_templates({"αβ": 1.0, "γδ": 1.0}, vocab_size=10)
     region = certify_region(kernel(), task, beta=(0.9, 1.0), gamma=(0.9, 1.0))
     assert region.share == 0.0 and not region.proved.any()
 
@@ -47,7 +47,7 @@ def test_finished_rows_are_kept(tmp_path):
     [
         ({"beta": (1.0, 0.5)}, ValueError, "`beta` must be 0 < from < to"),
         ({"gamma": (0.0, 0.5)}, ValueError, "`gamma` must be 0 < from < to"),
-        ({"gamma": 0.5}, ValueError, "`gamma` must be two numbers"),
+        ({"gamma": (0.5, np.nan)}, ValueError, "`gamma` must be"),
         ({"kernel": kernel(kt.ReLU())}, TypeError, "`kernel` must be an AttentionKernel"),
     ],
 )
@@ -60,7 +60,7 @@ def test_bad_input_is_refused(change, error, told):
 
 def test_the_interpolant_is_within_its_bound_of_an_analytic_function():
     """1/(1 + e^{2 Re s}) type functions: cos^{−½} bounds the Gaussian of scale e^s."""
-    half, degree = 0.6, 12
+    half, degree = 0.6, 8
     strip = Strip(variables=1, size=1.0, grows=False)
 
     def smooth(s):  # E tanh²(w), w ~ N(0, e^{2s}), at most 1 on real logits
@@ -71,7 +71,7 @@ def test_the_interpolant_is_within_its_bound_of_an_analytic_function():
     table = coefficients(np.concatenate([values, values], axis=1))
     points = np.linspace(-1, 1, 301)
     error = np.abs(at(table, points, 0 * points) - smooth(half * points)).max()
-    assert 1e-9 < error <= strip.remainder(half, degree) < 0.1
+    assert 1e-12 < error <= strip.remainder(half, degree) < 0.1
 
 
 def test_derivatives_are_those_of_the_polynomial_and_below_their_bounds():
