@@ -21,9 +21,9 @@ its sum is at most (1 + δ) s_i/cos φ, δ from Lemma T for g(τ) = e^τ exp(−
 its weight grows by e^{ζ²/2} (for correlated ones by e^{ζᵀPζ/2}, P the precision matrix).
 
 A shift that falls linearly with |Im z| keeps every spread below its value at d, so that M at d
-serves the whole strip; where the unshifted integral ends (|Im τ| ≥ π/2) the shifted one continues it
-analytically. Any shift is allowed: each function takes the best of a grid of them, and a
-shift that was missed costs nodes, never truth.
+serves the whole strip; where the unshifted integral diverges (|Im τ| ≥ π/2) the shifted one is its
+analytic continuation. Any shift is allowed: each function takes the best of a grid of them, and
+a shift that was missed costs nodes, never truth.
 """
 
 import math
@@ -81,10 +81,11 @@ def token_shifts(beta: float, gamma: float, edges: int) -> Shifts:
     """The shifts of a token; `edges` > 0 where all its ancestors are later on their grids.
 
     The token alone moves its logits by βη, in x and in y. Call x_a a parent of y_a. If all
-    ancestors of the token are still exact they can shift with it: these are at most edges + 1 tokens, if the
-    component has so many positions, and then y_a shifts only if x_a does, s_y ≤ s_x. The positions
-    follow by −λη(s_x + s_y)/2γ, 0 ≤ λ ≤ 1, which makes the spreads βη(1 − λ/2) and costs at most
-    λ²/γ² a position.
+    ancestors of the token are still exact they can shift with it: at most edges + 1 tokens, if the
+    component has so many positions, and then y_a shifts only if x_a does, s_y ≤ s_x, both 0 or 1.
+    The positions follow by −λη(s_x + s_y)/2γ, 0 ≤ λ ≤ 1, at a cost of at most λ²/γ² each. Logits
+    of x then shift by βη times 0, 1 − λ/2 or 1 − λ, of y by 0, −λ/2 or 1 − λ: both spreads are
+    βη(1 − λ/2).
     """
     alone = softmax_shifts(1.0, beta, beta)
     if not edges or gamma == 0:

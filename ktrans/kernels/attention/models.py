@@ -79,7 +79,7 @@ def grids_can_be_swapped(model: Model) -> bool:
     """Whether some swap of the strings, at r = 1, leaves each token on a grid of its own kind.
 
     The tokens of a directed cycle have two kinds of grid, and a swap need not respect them. The
-    sums at (τ, τ′) and (τ′, τ) are then those of two rules, and twice one half of the sum is no rule.
+    sums at (τ, τ′) and (τ′, τ) are then those of two rules, and twice half of a sum has no bound.
     """
     if 0 not in grid_kinds(model).values():
         return True
