@@ -1,7 +1,7 @@
 """Bounds on the error of the quadrature of K_attn that are theorems, found before it is run.
 
-All errors are relative to W = 1 + γ², which bounds Σ_ij Q_ij s_i t_j for Q = X Yᵀ + γ² I ≥ 0 and any
-two probability vectors s, t. Variables are put on uniform grids one after the other, in the order
+All errors are relative to W = 1 + γ², which bounds Σ_ij Q_ij s_i t_j for Q = X Yᵀ + γ² I ≥ 0 and
+any probability vectors s, t. Variables are put on uniform grids one after the other, in the order
 tokens ω, τ, τ′, positions p. What is on a grid already has positive weights of sum at most 1 + ε;
 what is not yet is an exact integral, whose contour may shift along. The errors of the steps add.
 
@@ -21,8 +21,9 @@ its sum is at most (1 + δ) s_i/cos φ, δ from Lemma T for g(τ) = e^τ exp(−
 its weight grows by e^{ζ²/2} (for correlated ones by e^{ζᵀPζ/2}, P the precision matrix).
 
 A shift that falls linearly with |Im z| keeps every spread below its value at d, so that M at d
-serves the whole strip. Any shift is allowed: each function takes the best of a grid of them, and a
-shift that was missed costs nodes, never truth.
+serves the whole strip; where the unshifted integral diverges (|Im τ| ≥ π/2) the shifted one is its
+analytic continuation. Any shift is allowed: each function takes the best of a grid of them, and
+a shift that was missed costs nodes, never truth.
 """
 
 import math
@@ -79,11 +80,12 @@ def softmax_shifts(cost: float, spread_x: float, spread_y: float) -> Shifts:
 def token_shifts(beta: float, gamma: float, edges: int) -> Shifts:
     """The shifts of a token; `edges` > 0 where all its ancestors are later on their grids.
 
-    The token alone moves its logits by βη, in x and in y. Call x_a a parent of y_a. If all ancestors
-    of the token are still exact they can shift with it: these are at most edges + 1 tokens, if the
-    component has so many positions, and then y_a shifts only if x_a does, s_y ≤ s_x. The positions
-    follow by −λη(s_x + s_y)/2γ, 0 ≤ λ ≤ 1, which makes the spreads βη(1 − λ/2) and costs at most
-    λ²/γ² a position.
+    The token alone moves its logits by βη, in x and in y. Call x_a a parent of y_a. If all
+    ancestors of the token are still exact they can shift with it: at most edges + 1 tokens, if the
+    component has so many positions, and then y_a shifts only if x_a does, s_y ≤ s_x, both 0 or 1.
+    The positions follow by −λη(s_x + s_y)/2γ, 0 ≤ λ ≤ 1, at a cost of at most λ²/γ² each. Logits
+    of x then shift by βη times 0, 1 − λ/2 or 1 − λ, of y by 0, −λ/2 or 1 − λ: both spreads are
+    βη(1 − λ/2).
     """
     alone = softmax_shifts(1.0, beta, beta)
     if not edges or gamma == 0:
@@ -110,7 +112,7 @@ def race_shifts(scale: float, correlation: float, length: int) -> Shifts:
     """τ and τ′, shifted by θ, with all positions shifted by −s/scale, scale = βγ.
 
     τ: x moves by θ − s, y by a constant that its exact τ′ absorbs. τ′, with τ on its grid: y moves
-    by θ − s, x by rs, Lemma R. The second is the larger: M = W e^{ks²/2 scale²}/(cos(θ − s) cos rs).
+    by θ − s, x by rs, Lemma R. The second is larger: M = W e^{ks²/2 scale²}/(cos(θ − s) cos rs).
     """
     shift = np.linspace(0.0, np.pi / 2, 40)[:-1] if scale > 0 else np.zeros(1)
     theta = shift[:, None] + _SHARES * np.pi / 2
@@ -146,7 +148,7 @@ def weight_excess(step: float) -> float:
 
 
 def gaussian_tail(radius: float) -> float:
-    """What a uniform grid gives a standard normal beyond ±radius, both on the grid: its integral."""
+    """A standard normal beyond ±radius; for radii on a uniform grid no less than the grid's sum."""
     return math.erfc(radius / math.sqrt(2))
 
 
@@ -170,14 +172,14 @@ class Race(NamedTuple):
     length: int
 
     def log_moment(self, t: Numbers) -> Numbers:
-        """log E e^{tL} for t ≠ 0: (Σ e^{v})^t ≤ k^{max(t, 1) − 1} Σ e^{tv}; below 0, one v is less."""
+        """log E e^{tL} for t ≠ 0: (Σ e^{v})^t ≤ k^{max(t, 1) − 1} Σ e^{tv}, or e^{tv} if t < 0."""
         return t**2 * self.spread**2 / 2 + np.maximum(t, 1.0) * math.log(self.length) * (t > 0)
 
     def log_shares(self, tau: Float[np.ndarray, "taus"]) -> Float[np.ndarray, "taus taus"]:
         """A bound on log E g(τ + L)g(τ′ + L′) for all pairs, g(c) = e^c exp(−e^c) = Σ_i f(c_i) Π F.
 
         By Cauchy and Schwarz from E g², with g² ≤ C e^{tc}; and, since logits of x and y are not
-        negatively correlated, as a product of g ≤ C e^{tc} with t > 0 in one and t < 0 in the other.
+        negatively correlated, as a product of g ≤ C e^{tc} with t > 0 in one, t < 0 in the other.
         """
         t = np.geomspace(1e-2, 1e3, 80)
         falling = np.concatenate([-t, t[t <= 1]])

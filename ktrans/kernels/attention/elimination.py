@@ -96,7 +96,7 @@ class Planner:
 
         A variable of one bundle of equal positions only is summed in that bundle's table.
         """
-        kinds = _kinds(model)
+        kinds = grid_kinds(model)
         factors = [self._bundle(*some, kinds) for some in Counter(model.positions).items()]
         copied = {variable for pair in model.copies for variable in pair}
         for pair in model.copies:
@@ -227,7 +227,7 @@ def _size(factor: Factor) -> tuple[int, int]:
     return _name(factor)
 
 
-def _kinds(model: Model) -> dict[int, int]:
+def grid_kinds(model: Model) -> dict[int, int]:
     """For each variable the kind of grid that it needs.
 
     Tokens are put on their grids after their descendants, so that of those on one directed cycle

@@ -35,7 +35,7 @@ class Parameters(NamedTuple):
         """The weights of nodes of scale·g, g standard normal."""
         if len(node) == 1:
             return np.ones(1)
-        step = (node[1] - node[0]) / scale
+        step = node[len(node) // 2 + 1] / scale  # the middle one is 0: no rounding
         return step / math.sqrt(2 * math.pi) * np.exp(-((node / scale) ** 2) / 2)
 
     def copies(self, scale: Any, node1: np.ndarray, node2: np.ndarray) -> np.ndarray:
@@ -43,9 +43,10 @@ class Parameters(NamedTuple):
         if len(node1) == 1:
             return np.ones((1, 1))
         r, one, other = self.correlation, node1[:, None] / scale, node2 / scale
-        steps = (node1[1] - node1[0]) * (node2[1] - node2[0]) / scale**2
-        square = (one**2 + other**2 - 2 * r * one * other) / (1 - r**2)
-        return steps / (2 * math.pi * math.sqrt(1 - r**2)) * np.exp(-square / 2)
+        width = math.sqrt((1 - r) * (1 + r))
+        square = ((one - r * other) / width) ** 2 + other**2
+        steps = node1[len(node1) // 2 + 1] * node2[len(node2) // 2 + 1] / scale**2
+        return steps / (2 * math.pi * width) * np.exp(-square / 2)
 
 
 def model_values(

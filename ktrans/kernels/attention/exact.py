@@ -20,6 +20,7 @@ from ktrans.kernels.attention.models import (
     attended_model,
     attention_model,
     class_model,
+    grids_can_be_swapped,
     is_symmetric,
 )
 from ktrans.kernels.attention.modified_pairs import (
@@ -82,8 +83,10 @@ def query_values(pair: QueryPair, setting: Setting, rtol: float) -> Bounded:
         Certified value and bound, shape (1,).
     """
     model, parameters, target = _query(pair, setting, rtol)
-    symmetric = [is_symmetric_pair(pair, setting)]
-    return _by_rule([model], symmetric, [target], parameters, 1 + setting.gamma**2)
+    is_symmetric = is_symmetric_pair(pair, setting)
+    if target.correlation == 1:
+        is_symmetric &= grids_can_be_swapped(model)
+    return _by_rule([model], [is_symmetric], [target], parameters, 1 + setting.gamma**2)
 
 
 def attended_values(pairs: Sequence[Attended], beta: float, gamma: float, rtol: float) -> Bounded:
@@ -168,7 +171,7 @@ def _by_rule(
     """Values, and the bound of each one's rule times the scale of its terms."""
     values = _sums(models, symmetric, targets, parameters)
     bounds = [scale * error_bound(_rule(target), target, parameters.means) for target in targets]
-    return Bounded(values, np.array(bounds), True)
+    return Bounded(values, np.array(bounds), bool(np.isfinite(values).all()))
 
 
 def _sums(

@@ -39,6 +39,8 @@ _MOST_ROWS = 4000  # of the tables over c: memory grows with the square
 _UNDERFLOW = 2.0**-960  # far above what products below the smallest double can add up to
 _OUTWARD = 1 + 2.0**-20  # the bound itself is computed in floating point
 _PAIRWISE = 256  # roundings in a chain of NumPy's pairwise sum, of any length
+_EXPONENT = 40  # and in a Gaussian's prefactor and exponent: see `_rounding`
+_LEAST_SCALE = 2.0**-1000  # of β, and of βγ, so that nodes are normal numbers
 
 
 class Target(NamedTuple):
@@ -100,17 +102,49 @@ class Rule(NamedTuple):
 def error_bound(rule: Rule, target: Target, means: Iterable[float]) -> float:
     """A bound on the error of a sum over the rule, of marks with Σ Q_ij s_i t_j ≤ 1, all told.
 
-    Every term is positive, so relative errors add along the longest chain of operations: γ_N. An
-    argument c of F or f that is off by A changes a term by a factor within e^{±A(1 + Σ e^c)}; over τ
-    the integral of (1 + Σ_a e^{c_a}) f(c_i) Π F is 2s_i, in sums (1 + δ) times that, and where the
-    exponent is not small the term vanishes. An exp that is off by some ulps is such an A too.
+    Where the positions' scale βγ is below `_LEAST_SCALE` they are left out of the logits. A softmax
+    moves by at most twice the largest change of a logit, so the value by at most 4βγ E max |p|,
+    which is within `_UNDERFLOW`.
     """
-    k, nodes = target.length, max(axis.size for axis in rule.axes.values())
-    sums = 2 * len(rule.position) + 2 * k * (nodes + 8) + 8 * k * ELEMENTARY_ULPS + _PAIRWISE
+    return _OUTWARD * (rule.error + rule.slop * _rounding(rule, target, means)) + _UNDERFLOW
+
+
+def _rounding(rule: Rule, target: Target, means: Iterable[float]) -> float:
+    """What rounding does to a sum over the rule.
+
+    *Chains.* Every term is positive, so relative errors add along the longest chain: γ_N. N counts,
+    for c = 1 or 2 copies: sums over the p of k tables, ck·nodes; those over 2k tokens; an exp in
+    each of 2k factors F and of (2 + c)k Gaussian weights, a power in each of k tables, of
+    `ELEMENTARY_ULPS` ulps (2 UNIT each); 3k products of factors with their 2k + 2 sums of marks.
+
+    *Gaussian weights.* The exponent x²/2 is off by at most 10 UNIT of itself, β, γ and the node
+    included. As (x²/2) e^{−x²/2} ≤ (2/e) e^{−x²/4}, the mean of x²/2 over a grid is at most 1.05;
+    with e^a − 1 ≤ 2a that is 21 UNIT a variable, 40 with the prefactor. For copies x is
+    z = (p − rp′)/√(1 − r²), off by at most 4 UNIT (|p| + |p′|)/√(1 − r²), and by Cauchy and Schwarz
+    the mean of |z|(|p| + |p′|) is at most 4.2: 40 UNIT/√(1 − r²) more for each of 2k pairs.
+
+    *Arguments.* A c that is off by A changes a term by a factor within e^{±A(1 + Σ e^c)}, Σ over
+    the string; the integral over τ of (1 + Σ_a e^{c_a}) f(c_i) Π F is 2s_i, in sums (1 + δ) times
+    that, and where the exponent is not small the term vanishes: 2·2·2A for two strings. Rows, p,
+    means and the β of a query have 8 roundings at most; an exp off by some ulps is an A too.
+
+    *Correlation.* r itself is off by 4 UNIT at most, and |dK/dr| ≤ 4β²(1 + γ²)W by Price's theorem:
+    it is Σ_t E Σ_ij Q_ij ∂_t s_i ∂_t t_j over the Gaussians t, and Σ_i |∂_t s_i| ≤ 2β S_t, S_t the
+    weight of those i whose logit holds t, Σ_t S_t = 1 over tokens, and over positions.
+    """
+    k, r = target.length, target.correlation
+    copies, nodes = (1 if r == 1 else 2), max(axis.size for axis in rule.axes.values())
+    exps = 2 * ELEMENTARY_ULPS * (2 * k + (2 + copies) * k + k)
+    products = 3 * k * (2 * k + 4)
+    chain = copies * k * len(rule.position) + 2 * k * nodes + exps + products + _PAIRWISE
+    chain += (2 + copies) * k * _EXPONENT
+    if r < 1:
+        chain += math.ceil(2 * k * _EXPONENT / math.sqrt((1 - r) * (1 + r)))
+    is_rounded = 0 < r < 1 or 0 < target.gamma**2 < 2.0**-50  # where 1/(1 + γ²) may become 1
+    drift = 16 * UNIT * target.spread**2 if is_rounded else 0.0
     reach = max(map(abs, means)) + np.abs(rule.rows).max() + rule.position[-1]
-    argument = UNIT * (4 * float(reach) + 2 * ELEMENTARY_ULPS)
-    rounding = gamma(sums) + 2 * 2 * 2 * argument * rule.slop
-    return _OUTWARD * (rule.error + rounding) + _UNDERFLOW
+    argument = UNIT * (8 * float(reach) + 2 * ELEMENTARY_ULPS)
+    return gamma(chain) + 2 * 2 * 2 * argument + drift
 
 
 @functools.lru_cache(maxsize=256)
@@ -120,6 +154,8 @@ def rule_for(target: Target) -> Rule | None:
     Args:
         target: 0 < β < ∞, γ ≥ 0, 0 ≤ r ≤ 1.
     """
+    if target.beta < _LEAST_SCALE:
+        return None
     with np.errstate(over="ignore"):  # at tiny γ some shifts cost infinitely much
         strips = _Strips.of(target)
     layout = min(filter(None, (_lattice(target, strips), _sums(target, strips))),
@@ -154,7 +190,8 @@ class _Strips(NamedTuple):
         else:
             tokens = dict.fromkeys(range(k + 1), copied_token_shifts(beta, r))
         tokens[LEAF] = tokens[0]
-        position = position_shifts(beta * strength, r) if strength > 0 else None
+        seen = beta * strength >= _LEAST_SCALE
+        position = position_shifts(beta * strength, r) if seen else None
         return cls(race_shifts(beta * strength, r, k), tokens, position)
 
 
@@ -295,7 +332,7 @@ def _slop(target: Target, layout: _Layout, position: np.ndarray) -> float:
     tokens = max(_step(axis, target.beta) for axis in layout.axes.values())
     excess = _tokens(target) * math.log1p(weight_excess(tokens / narrow))
     if len(position) > 1:
-        step = (position[1] - position[0]) / (target.beta * target.gamma)
+        step = position[len(position) // 2 + 1] / (target.beta * target.gamma)
         excess += _positions_of(target) * math.log1p(weight_excess(step / narrow))
     return (1 + race_excess(layout.tau_step)) ** 2 * math.exp(2 * excess)
 
@@ -325,4 +362,4 @@ def _positions_of(target: Target) -> int:
 
 
 def _step(axis: Axis, beta: float) -> float:
-    return float(axis.node[1] - axis.node[0]) / beta
+    return float(axis.node[axis.size // 2 + 1]) / beta

@@ -5,10 +5,16 @@ Gaussians, of correlation r with those of x. At r = 1 the two copies are one var
 have nothing to do with one another.
 """
 
+import functools
 from collections.abc import Hashable, Sequence
 
-from ktrans.kernels.attention.elimination import Half, Model, Position
-from ktrans.kernels.attention.multigraph import PairGraph, pair_strings
+from ktrans.kernels.attention.elimination import Half, Model, Position, grid_kinds
+from ktrans.kernels.attention.multigraph import (
+    Edges,
+    PairGraph,
+    canonical_form,
+    pair_strings,
+)
 
 String = Sequence[Hashable]
 
@@ -62,8 +68,34 @@ def class_model(graph: PairGraph) -> Model:
 
 
 def is_symmetric(graph: PairGraph) -> bool:
-    """Whether the two strings can be swapped."""
-    return tuple(sorted(part.flipped for part in graph)) == tuple(sorted(graph))
+    """Whether the two strings can be swapped, on the grids too."""
+    if tuple(sorted(part.flipped for part in graph)) != tuple(sorted(graph)):
+        return False
+    return grids_can_be_swapped(class_model(graph))
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def grids_can_be_swapped(model: Model) -> bool:
+    """Whether some swap of the strings, at r = 1, leaves each token on a grid of its own kind.
+
+    The tokens of a directed cycle have two kinds of grid, and a swap need not respect them. The
+    sums at (τ, τ′) and (τ′, τ) are then those of two rules, and twice half of a sum has no bound.
+    """
+    if 0 not in grid_kinds(model).values():
+        return True
+    return canonical_form(_drawing(model, 0)) == canonical_form(_drawing(model, 1))
+
+
+def _drawing(model: Model, first: int) -> Edges:
+    """Every position as a node between its two tokens; loops tell kinds of grids, and means."""
+    kinds = grid_kinds(model)
+    edges = [(token, token) for token, kind in kinds.items() if kind == 0]
+    means = 1 + max(half.mean for position in model.positions for half in position[:2])
+    for place, position in enumerate(model.positions):
+        node, one, other = -1 - place, position[first], position[1 - first]
+        loops = 2 + one.mean + means * other.mean
+        edges += [(one.variable, node), (node, other.variable), *[(node, node)] * loops]
+    return tuple(edges)
 
 
 def _variables(

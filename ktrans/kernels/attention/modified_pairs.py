@@ -99,8 +99,10 @@ def _drawing(x: tuple[int, ...], y: tuple[int, ...], query1: int, query2: int) -
 
 
 def _means(string: tuple[int, ...], query: int, setting: Setting) -> Float[np.ndarray, "k"]:
-    similarity = _equal(string, string)[query] + setting.gamma**2 * np.eye(len(string))[query]
-    return setting.a * similarity - (setting.a * similarity).max()
+    equal, own = _equal(string, string)[query].astype(float), np.eye(len(string))[query]
+    most = np.argmax(setting.a * (equal + setting.gamma**2 * own))
+    # Two differences of one sign: nothing cancels, whatever the size of γ.
+    return setting.a * ((equal - equal[most]) + setting.gamma**2 * (own - own[most]))
 
 
 def _equal(x: tuple[int, ...], y: tuple[int, ...]) -> Bool[np.ndarray, "k k"]:
