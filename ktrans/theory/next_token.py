@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ktrans._numerics import as_plain
+from ktrans._results import Result
 from ktrans.kernels._custom import Custom
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.tasks import TemplateTask
@@ -30,7 +31,7 @@ from ktrans.theory.statistics import Spectrum, check_kernel, check_task, enclose
 
 
 @dataclass(frozen=True, eq=False)
-class NextTokenCertificate:
+class NextTokenCertificate(Result):
     """What was found about a kernel on a task whose labels are symbols.
 
     Attributes:

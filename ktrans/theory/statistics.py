@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from ktrans._results import Result
 from ktrans.kernels._custom import Custom
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.tasks import TemplateTask
@@ -29,7 +30,7 @@ class Spectrum(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class TemplateStatistics:
+class TemplateStatistics(Result):
     """All that the theory needs of a kernel and a task: made once, and passed along.
 
     Whatever else is known of the pair is a function of it; what is costly is computed when it is
