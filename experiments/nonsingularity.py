@@ -97,7 +97,7 @@ def _maps(config: Config, folder: Path, num_templates: int) -> dict[str, Any]:
 
 
 def _record(found: SigmaMap) -> dict[str, Any]:
-    return {name: column.tolist() for name, column in found._asdict().items()}
+    return {name: column.tolist() for name, column in vars(found).items()}
 
 
 def summary(result: list[dict[str, Any]]) -> str:

@@ -12,7 +12,8 @@ The everyday names stand here; specialised ones stand in rooms, loaded when they
     kt.plotting    figures of results
     kt.interop     scikit-learn, neural-tangents, kernels from files
 
-A kernel stands before a task in every function: `kt.verify(kernel, task)`.
+A kernel stands before a task in every function: `kt.verify(kernel, task)`. Every result prints as a
+table and has `to_dataset`; `kt.plot` draws it, `kt.save` writes it and `kt.load` gives it back.
 """
 
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         tasks,
         theory,
     )
+    from ktrans._saving import load, save
     from ktrans.gram.operator import GramOperator
     from ktrans.kernels.activations import GELU, Cosine, Custom, Erf, Identity, ReLU, Sine, Tanh
     from ktrans.kernels.attention.kernel import AttentionKernel
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from ktrans.kernels.next_token import NextTokenKernel
     from ktrans.kernels.transformer import TransformerKernel
     from ktrans.measure.comparison import Comparison, compare
+    from ktrans.plotting.results import plot
     from ktrans.solvers.gradient_flow import KernelGradientDescent, KernelGradientFlow
     from ktrans.solvers.logistic import KernelLogisticRegression
     from ktrans.solvers.next_token import NextTokenRidge
@@ -61,6 +64,7 @@ if TYPE_CHECKING:
 
 # Where each name stands: loaded when it is asked for, so that importing ktrans costs nothing.
 _NAMES = {
+    "_saving": "load save",
     "gram.operator": "GramOperator",
     "kernels.activations": "GELU Cosine Custom Erf Identity ReLU Sine Tanh",
     "kernels.attention.kernel": "AttentionKernel",
@@ -72,6 +76,7 @@ _NAMES = {
     "kernels.next_token": "NextTokenKernel",
     "kernels.transformer": "TransformerKernel",
     "measure.comparison": "Comparison compare",
+    "plotting.results": "plot",
     "solvers.gradient_flow": "KernelGradientDescent KernelGradientFlow",
     "solvers.logistic": "KernelLogisticRegression",
     "solvers.next_token": "NextTokenRidge",

@@ -8,9 +8,9 @@ from typing import Any
 
 from ktrans._progress import show_progress
 from ktrans._provenance import versions
+from ktrans._tables import columns
 from ktrans.cli.options import add_output
 from ktrans.cli.output import prepare_folder, print_json, print_lines, write_json
-from ktrans.cli.tables import columns
 from ktrans.copying import Alignment, CopyingCertificate, verify
 from ktrans.copying.certificate import DEFAULT_DIMS
 from ktrans.plotting.copying import alignment_figure

@@ -17,9 +17,9 @@ from ktrans._interrupts import INTERRUPTED
 from ktrans._numerics import as_plain
 from ktrans._progress import show_progress
 from ktrans._store import Store
+from ktrans._tables import columns
 from ktrans.cli.options import as_folder
 from ktrans.cli.output import prepare_folder, print_json, print_lines
-from ktrans.cli.tables import columns
 from ktrans.plotting.style import paper_style
 from ktrans.plotting.svg import write_figure
 from ktrans.plotting.sweep import sweep_figure

@@ -15,6 +15,7 @@ from scipy import stats
 from ktrans._checks import LARGEST_SEED, as_distinct, as_int, check_word
 from ktrans._numerics import as_plain, in_float64, to_host
 from ktrans._progress import Progress, in_silence
+from ktrans._results import Result
 from ktrans.copying.closed_form import closed_form_ratios, limiting_ratios
 from ktrans.copying.decay import CONFIDENCE, Decay, fit_decay
 from ktrans.copying.network import IDENTITY, CopyingNetwork, Parameters, losses
@@ -28,7 +29,7 @@ _FIT_FROM = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Alignment:
+class Alignment(Result):
     """Gradient ratios R_g = E⟨∇_g L_train, ∇_g L_test⟩ / E‖∇_g L_train‖² against d_emb.
 
     Attributes:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ktrans._results import Result
 from ktrans.copying.alignment import Alignment, alignment
 from ktrans.copying.network import IDENTITY
 
@@ -16,7 +17,7 @@ DEFAULT_TOKENS: dict[str, Any] = {"vocab_size": 32, "num_seen": 24}
 
 
 @dataclass(frozen=True, eq=False)
-class CopyingCertificate:
+class CopyingCertificate(Result):
     """What was found about copying unseen tokens.
 
     All of it rests on estimates: a verdict is a statement with 95 % intervals, not a proof.

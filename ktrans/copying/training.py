@@ -20,6 +20,7 @@ from ktrans._checks import (
     check_word,
 )
 from ktrans._progress import Progress, in_silence
+from ktrans._results import Result
 from ktrans.copying.collapse import collapse
 from ktrans.copying.network import (
     SYMBOLS,
@@ -84,7 +85,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingPath:
+class TrainingPath(Result):
     """What was recorded, before training and after each part of the steps, for each seed.
 
     Attributes:

@@ -104,6 +104,19 @@ class GramOperator(AbstractSquareGram):
         self.regular_tokens, self.refinement, self.templates = _refined(self.tokens, declared)
         self._distinct = _distinct_strings(self.refinement)
 
+    @classmethod
+    def restored(
+        cls,
+        kernel: TokenSymmetricKernel,
+        tokens: Int[np.ndarray, "n k"],
+        regular_tokens: Int[np.ndarray, "m"],
+        task: TemplateTask | None,
+    ) -> "GramOperator":
+        """An operator as it was, from what it was made of."""
+        operator = cls(kernel, tokens, regular_tokens=regular_tokens)
+        object.__setattr__(operator, "task", task)
+        return operator
+
     @property
     def method(self) -> Literal["linear", "blocked"]:
         """How products are made."""

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from ktrans._checks import LARGEST_SEED, as_int
 from ktrans._numerics import check_dense_size, is_traced
+from ktrans._results import Result
 from ktrans.patterns.classes import as_tokens, equality_pattern, pair_classes
 
 STANDARD_ERRORS = 5  # what an estimate states as its bound
@@ -73,7 +74,7 @@ class Estimate(NamedTuple):
     stderr: Float[np.ndarray, "..."]
 
 
-class TokenSymmetricKernel(eqx.Module):
+class TokenSymmetricKernel(eqx.Module, Result):
     """A kernel with K(πx, πy) = K(x, y) for every permutation π of the vocabulary.
 
     Its value depends only on which positions of the two strings carry equal tokens, so a Gram

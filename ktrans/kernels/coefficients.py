@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -24,6 +25,12 @@ class PairValues:
     def __init__(self, kernel: TokenSymmetricKernel):
         self.kernel = kernel
         self._known: dict[Pattern, float] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PairValues) and eqx.tree_equal(self.kernel, other.kernel) is True
+
+    def __hash__(self) -> int:
+        return hash(type(self.kernel))
 
     def __call__(
         self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]

@@ -10,15 +10,19 @@ from scipy.linalg import subspace_angles
 
 from ktrans._checks import check_kind
 from ktrans._progress import Progress, in_silence
+from ktrans._results import Result
+from ktrans._tables import TextTable
 from ktrans.gram.operator import GramOperator
 from ktrans.measure.collisions.graph import SAME, CollisionGraph, as_operator, collision_graph
 from ktrans.measure.eigenpairs import leading_eigenpairs, top_eigenpairs
 from ktrans.tasks import Dataset
 from ktrans.theory.statistics import TemplateStatistics, template_matrix
 
+_SHOWN_NUMBERS = 6
+
 
 @dataclass(frozen=True, eq=False)
-class OrderedGram:
+class OrderedGram(Result):
     """K̂ with samples in the order of their templates, and N beside it.
 
     Attributes:
@@ -75,7 +79,7 @@ def ordered_gram(statistics: TemplateStatistics, n: object, seed: object = 0) ->
 
 
 @dataclass(frozen=True, eq=False)
-class BlockStructure:
+class BlockStructure(Result):
     """How far K̂ is from Z N Zᵀ, for one data set; E = K̂ − Z N Zᵀ, its diagonal included.
 
     Attributes:
@@ -98,6 +102,11 @@ class BlockStructure:
     residuals: np.ndarray
     limits: np.ndarray
     angles: np.ndarray
+
+    def table(self) -> TextTable:
+        """How far K̂ is from its blocks."""
+        title = f"{self.num_samples} samples, ρ = {self.diversity:g}"
+        return TextTable(block_rows(self), [title])
 
     @property
     def share_equal(self) -> float:
@@ -218,3 +227,21 @@ def _check_templates(dataset: Dataset) -> None:
     if not counts.all():
         missing = dataset.task.templates[int(np.argmin(counts))]
         raise ValueError(f"`dataset` must hold each template; it has no sample of '{missing}'.")
+
+
+def block_rows(blocks: BlockStructure) -> list[list[str]]:
+    """How far K̂ is from its blocks, and its leading eigenvalues."""
+    return [
+        ["entries equal to N", f"{blocks.share_equal:.6%}"],
+        ["‖E‖_F / n, ‖E‖₂ / n", f"{blocks.frobenius:.4e}, {blocks.operator_norm:.4e}"],
+        ["leading eigenvalues of K̂/n", _numbers(blocks.eigenvalues)],
+        ["those of D^½ N D^½", _numbers(blocks.limits)],
+        ["principal angles (rad)", _numbers(blocks.angles)],
+    ]
+
+
+def _numbers(values: np.ndarray) -> str:
+    shown = " ".join(f"{value:.6g}" for value in values[:_SHOWN_NUMBERS])
+    return shown + (
+        f" and {len(values) - _SHOWN_NUMBERS} more" if len(values) > _SHOWN_NUMBERS else ""
+    )

@@ -1,5 +1,6 @@
 """Kernels side by side on one task: errors on the same training sets, spectra, N, and reasons."""
 
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from jaxtyping import Float
 from ktrans._checks import as_int, as_ints, as_non_negative, check_word, shown
 from ktrans._numerics import as_plain
 from ktrans._progress import Progress, in_silence
+from ktrans._results import Result
+from ktrans._tables import TextTable, with_bound
 from ktrans.kernels.base import Estimate
 from ktrans.kernels.coefficients import PairValues
 from ktrans.measure.reasons import Measured, reasons
@@ -73,7 +76,7 @@ class Design:
 
 
 @dataclass(frozen=True, eq=False)
-class Curves:
+class Curves(Result):
     """Closed-form errors against n.
 
     Attributes:
@@ -91,7 +94,7 @@ class Curves:
 
 
 @dataclass(frozen=True, eq=False)
-class KernelComparison:
+class KernelComparison(Result):
     """What was found about one kernel.
 
     Attributes:
@@ -128,7 +131,7 @@ class KernelComparison:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Comparison(Result):
     """Kernels compared on the same data sets.
 
     Attributes:
@@ -144,6 +147,10 @@ class Comparison:
     chance: float
     kernels: dict[str, KernelComparison]
     seconds: float
+
+    def table(self) -> TextTable:
+        """N and errors of each kernel, and the reasons."""
+        return comparison_table(self)
 
     def difference(self, name: str) -> dict[str, Estimate]:
         """Errors of the first kernel minus those of another, paired by training set.
@@ -310,3 +317,51 @@ def _describe(task: TemplateTask) -> dict[str, Any]:
 
 def _record(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
     return {name: each._asdict() for name, each in estimates.items()}
+
+
+MATRIX_HEADS = ("N", "σ_min(N)", "n*")
+_DECISIONS = {True: "nonsingular", False: "singular", None: "undecided"}
+_WIDTH = 96
+_SHOWN_N = 3
+
+
+def comparison_table(found: Comparison) -> TextTable:
+    """N and errors of each kernel at the largest n, then the reasons."""
+    shown = sorted(found.design.num_samples)[-_SHOWN_N:]
+    heads = ["kernel", *MATRIX_HEADS, *(f"unseen, n = {n}" for n in shown)]
+    rows = [[*heads, f"in distribution, n = {shown[-1]}"]]
+    rows += [_row(name, each, found, shown) for name, each in found.kernels.items()]
+    task, seeds = found.task, found.design.num_seeds
+    title = (
+        f"{task['name'] or 'task'}: {', '.join(task['templates'][:6])}, ρ = {task['diversity']:g}; "
+        f"mean squared errors over {seeds} training set(s), by chance {found.chance:.4g}"
+    )
+    return TextTable(rows, [title], _reasons(found))
+
+
+def matrix_cells(each: KernelComparison) -> list[str]:
+    """Whether N is nonsingular, σ_min(N) with its bound, and n*."""
+    certificate = each.certificate
+    sigma = with_bound(certificate.sigma_min, certificate.sigma_min_error, most=4)
+    return [_DECISIONS[certificate.nonsingular], sigma, f"{certificate.sample_scale:.3g}"]
+
+
+def error_cell(each: KernelComparison, kind: str, place: int) -> str:
+    """The mean over training sets at one n, with its standard error if there are several."""
+    mean, stderr = (part[place] for part in each.summary[kind])
+    return f"{mean:.3g}" if stderr != stderr else f"{mean:.3g} ± {stderr:.1g}"
+
+
+def _row(name: str, each: KernelComparison, found: Comparison, shown: list[int]) -> list[str]:
+    places = [found.design.num_samples.index(n) for n in shown]
+    unseen = [error_cell(each, "unseen", i) for i in places]
+    inside = error_cell(each, "in_distribution", places[-1])
+    return [name, *matrix_cells(each), *unseen, inside]
+
+
+def _reasons(found: Comparison) -> list[str]:
+    lines: list[str] = []
+    for name, each in found.kernels.items():
+        text = f"{name}: {' '.join(each.reasons)}"
+        lines += textwrap.wrap(text, _WIDTH, subsequent_indent="    ")
+    return lines

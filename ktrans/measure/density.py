@@ -15,6 +15,7 @@ from scipy.special import ndtr
 from ktrans._checks import as_int, as_positive, as_reals, check_kind, shown
 from ktrans._numerics import in_float64
 from ktrans._progress import Progress, in_silence
+from ktrans._results import Result
 from ktrans.gram.base import LinearMap
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.base import Estimate
@@ -26,7 +27,7 @@ SpectralFunction = Callable[[Float[np.ndarray, "*s"]], Float[np.ndarray, "*s"]]
 
 
 @dataclass(frozen=True, eq=False)
-class SpectralDensity:
+class SpectralDensity(Result):
     """Eigenvalues of K̂ as a measure: a Gauss rule for each random probe.
 
     Standard errors are those over probes. What s Lanczos steps do not resolve is beside them: the

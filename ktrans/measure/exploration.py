@@ -10,6 +10,7 @@ import scipy.linalg
 from jaxtyping import Float
 
 from ktrans._checks import check_word
+from ktrans._results import Result
 from ktrans.kernels.activations import Cosine
 from ktrans.kernels.attention.modified import ModifiedTransformerKernel
 from ktrans.kernels.base import TokenSymmetricKernel
@@ -103,7 +104,7 @@ class Measured(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class View(Result):
     """What is seen at a setting.
 
     Attributes:

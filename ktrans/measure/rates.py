@@ -8,6 +8,7 @@ from jaxtyping import Float
 from scipy.optimize import linprog
 
 from ktrans._checks import as_probability, check_kind
+from ktrans._results import Result
 from ktrans.measure.unseen import (
     Statistic,
     UnseenErrors,
@@ -24,8 +25,8 @@ _LEVEL = 0.95
 _SHARE, _MULTIPLE = 0.5, 2.0
 
 
-@dataclass(frozen=True)
-class PowerLaw:
+@dataclass(frozen=True, eq=False)
+class PowerLaw(Result):
     """error ≈ constant · x^exponent by least squares of logarithms.
 
     Attributes:
@@ -45,7 +46,7 @@ class PowerLaw:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedBound:
+class FittedBound(Result):
     """C_n √(log(1/δ)/n) + C_ρ √(1/ρ) with the least constants that make it hold in all cells.
 
     Attributes:
@@ -146,7 +147,7 @@ def fit_bound(measured: UnseenErrors, *, delta: float) -> FittedBound:
 
 
 @dataclass(frozen=True, eq=False)
-class Rates:
+class Rates(Result):
     """What a measurement says of Theorem 3.4.
 
     Attributes:

@@ -10,11 +10,12 @@ import numpy as np
 from ktrans._numerics import as_plain
 from ktrans._progress import Progress, in_silence
 from ktrans._provenance import versions
+from ktrans._results import Result
 from ktrans.measure.blocks import OrderedGram, ordered_gram
 from ktrans.measure.spectrum_curves import DiversitySpectrum, diversity_spectrum
-from ktrans.measure.unseen import Kernels, Measurement, Plan, measure
+from ktrans.measure.unseen import Kernels, Measurement, Plan, error_table, measure
 from ktrans.tasks import TemplateTask
-from ktrans.theory.certificate import Certificate, certify
+from ktrans.theory.certificate import Certificate, certificate_table, certify
 from ktrans.theory.curves.plain import plain_curve
 from ktrans.theory.statistics import TemplateStatistics, template_statistics
 
@@ -22,7 +23,7 @@ _CURVE_POINTS = 60
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
+class Report(Result):
     """Certificates, errors, spectra and Gram matrices of one task.
 
     Attributes:
@@ -31,6 +32,7 @@ class Report:
         curves: Numbers of samples and closed-form errors for each kernel; None likewise.
         spectrum: Eigenvalues of the first kernel against ρ.
         grams: Ordered Gram matrices of the first kernel at the task's ρ and smaller ones.
+        num_seeds: Training sets of each cell.
         seconds: Wall-clock time of all this.
     """
 
@@ -39,7 +41,14 @@ class Report:
     curves: dict[str, tuple[np.ndarray, np.ndarray]] | None
     spectrum: DiversitySpectrum
     grams: list[OrderedGram]
+    num_seeds: int
     seconds: float
+
+    def __str__(self) -> str:
+        tables = [certificate_table(self.certificates)]
+        if self.measured is not None:
+            tables.append(error_table(self.measured, self.num_seeds))
+        return "\n\n".join(table.as_text() for table in tables)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the Gram matrices, for JSON."""
@@ -95,6 +104,7 @@ def investigate(
         curves=_curves(known, plan) if has_errors else None,
         spectrum=spectrum,
         grams=[ordered_gram(each, gram_samples) for each in _shown(main, plan)],
+        num_seeds=len(plan.seeds),
         seconds=time.perf_counter() - start,
     )
 

@@ -8,6 +8,7 @@ from jaxtyping import Bool
 
 from ktrans._checks import as_int, as_ints, check_word, shown
 from ktrans._progress import Progress, in_silence
+from ktrans._results import Result
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.coefficients import PairValues
 from ktrans.measure.eigenpairs import top_eigenpairs
@@ -20,7 +21,7 @@ _LAID_OVER = 2  # of the bulk, where population spectra are the picture
 
 
 @dataclass(frozen=True, eq=False)
-class DiversitySpectrum:
+class DiversitySpectrum(Result):
     """Leading eigenvalues of K̂/n against ρ, with what they tend to.
 
     Attributes:
@@ -90,7 +91,7 @@ def diversity_spectrum(
 
 
 @dataclass(frozen=True, eq=False)
-class SpectrumCurves:
+class SpectrumCurves(Result):
     """The population spectrum at several diversities, and eigenvalues of samples.
 
     Attributes:

@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float, Int
 
 from ktrans._checks import LARGEST_SEED, as_distinct, as_ints, as_non_negative, check_kind
 from ktrans._progress import Progress, in_silence
+from ktrans._results import Result
+from ktrans._tables import TextTable
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.base import Estimate, TokenSymmetricKernel
 from ktrans.kernels.coefficients import PairValues
@@ -144,7 +146,7 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Measurement:
+class Measurement(Result):
     """Errors of one kernel in each cell (n, ρ): means and standard errors over training sets.
 
     Attributes:
@@ -164,6 +166,10 @@ class Measurement:
     training: np.ndarray
     closed_form: np.ndarray
     residual: np.ndarray
+
+    def table(self) -> TextTable:
+        """Errors in every cell."""
+        return error_table({"kernel": self})
 
     def at_diversity(self, diversity: float) -> "Measurement":
         """The cells with this ρ, by n."""
@@ -270,7 +276,7 @@ def spread(errors: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class UnseenErrors:
+class UnseenErrors(Result):
     """f̂ − f* on all unseen symbols at once, for each cell (n, ρ), training set and template.
 
     Attributes:
@@ -349,3 +355,48 @@ def measure_unseen(
         weights=known.weights,
         chance=float(np.sqrt(known.weights @ known.labels**2)),
     )
+
+
+ERROR_HEADS = ("unseen", "closed form", "training")
+_USUAL_RESIDUAL = 1e-10
+
+
+def error_table(measured: Mapping[str, Measurement], seeds: int | None = None) -> TextTable:
+    """Errors in every cell, mean ± standard error."""
+    unseen, *others = ERROR_HEADS
+    heads = [head for name in measured for head in (f"{name}: {unseen}", *others)]
+    sets = "" if seeds is None else f", {seeds} training set(s) for each row"
+    title = f"Mean squared error{sets}; closed form for ρ → ∞"
+    rows = [["n", "ρ", *heads], *error_rows(measured)]
+    return TextTable(rows, [title], _residual_lines(measured))
+
+
+def _residual_lines(measured: Mapping[str, Measurement]) -> list[str]:
+    """What the ridge systems were solved to, where it is not what is usual."""
+    largest = max(
+        (float(each.residual.max(initial=0.0)) for each in measured.values()), default=0.0
+    )
+    if largest <= _USUAL_RESIDUAL:
+        return []
+    return [
+        f"relative residuals of ridge systems are up to {largest:.1e}; a larger --ridge lowers them"
+    ]
+
+
+def error_rows(measured: Mapping[str, Measurement]) -> list[list[str]]:
+    """n, ρ and the errors of each kernel, for each cell; no heads."""
+    first = next(iter(measured.values()))
+    return [
+        [f"{n}", f"{rho:.5g}", *(cell for each in measured.values() for cell in _cells(each, i))]
+        for i, (n, rho) in enumerate(zip(first.num_samples, first.diversity, strict=True))
+    ]
+
+
+def _cells(measurement: Measurement, i: int) -> list[str]:
+    stderr = measurement.unseen_stderr[i]
+    spread = "" if np.isnan(stderr) else f" ± {stderr:.1g}"
+    return [
+        f"{measurement.unseen[i]:.4g}{spread}",
+        f"{measurement.closed_form[i]:.4g}",
+        f"{measurement.training[i]:.1e}",
+    ]

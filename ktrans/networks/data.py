@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ktrans._checks import as_distinct, as_int, shown
+from ktrans._results import Result
 from ktrans.tasks import Dataset, TemplateTask
 
 _LARGEST_SEED = 2**32 - 1  # networks start from 32 bits
@@ -25,7 +26,7 @@ class Strings(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class TaskData:
+class TaskData(Result):
     """What networks are trained, stopped and tested on; drawn by `draw_task_data`.
 
     Attributes:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from ktrans._checks import as_int, check_kind, shown
 from ktrans._files import write_whole
+from ktrans._results import Result
 from ktrans.networks import checkpoint as files
 from ktrans.networks.language_optimisation import (
     LanguageTraining,
@@ -64,7 +65,7 @@ class History(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class LanguageResult:
+class LanguageResult(Result):
     """A trained language model and how it went.
 
     Attributes:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ktrans._checks import as_int, one_line, shown
 from ktrans._files import check_array, check_size, refuse_damage, write_whole
+from ktrans._results import Result
 from ktrans.networks.text import Text
 
 END = "<|endoftext|>"  # GPT-2's token behind every document
@@ -30,7 +31,7 @@ _CUT = re.compile(r"(?= \S)")
 
 
 @dataclass(frozen=True, eq=False)
-class TextData:
+class TextData(Result):
     """What language models are trained, stopped and tested on; made by `tokenize`.
 
     Args:

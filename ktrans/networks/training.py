@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
 from ktrans._checks import check_kind
+from ktrans._results import Result
 from ktrans.networks import checkpoint as files
 from ktrans.networks._configuration import NetworkConfig
 from ktrans.networks.data import TaskData
@@ -21,7 +22,7 @@ from ktrans.networks.optimisation import TrainingConfig, evaluate, seeds_of, sta
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingResult:
+class TrainingResult(Result):
     """Losses along the path of every seed, and the networks that validated best.
 
     Losses are mean squared errors, or cross-entropies in nats where labels are symbols.

@@ -10,6 +10,8 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from ktrans._checks import as_array, as_int, check_word, shown
+from ktrans._results import Result
+from ktrans._tables import TextTable, short
 from ktrans.gram.base import AbstractSquareGram
 from ktrans.gram.dense import ForeignGram, PrecomputedGram
 from ktrans.gram.operator import GramOperator
@@ -30,11 +32,10 @@ class Training(NamedTuple):
     task: TemplateTask | None
 
 
-class Estimator(Parametrised):
+class Estimator(Parametrised, Result):
     """What all estimators do with the data they are given, and what scikit-learn asks of them."""
 
     kernel: Any
-    gram_: AbstractSquareGram
     _kind: ClassVar[Literal["regressor", "classifier"]] = "regressor"
     _methods: ClassVar[tuple[str, ...]] = ()
     _training: Training
@@ -42,14 +43,27 @@ class Estimator(Parametrised):
     @property
     def n_features_in_(self) -> int:
         """Positions of the strings, or columns of a precomputed matrix, that `fit` was given."""
-        check_fitted(self, "gram_")
+        check_fitted(self, "_training")
         return _width(self.gram_)
 
     def _read(self, data: Any, labels: ArrayLike | None) -> Training:
         self._check_settings()
         self._training = read_training(self.kernel, data, labels)
-        self.gram_ = self._training.gram
         return self._training
+
+    @property
+    def gram_(self) -> AbstractSquareGram:
+        """The Gram matrix of the training samples."""
+        check_fitted(self, "_training")
+        return self._training.gram
+
+    def table(self) -> TextTable:
+        """The parameters, and how the fit went."""
+        settings = self.get_params(deep=False)
+        rows = [[name, short(value)] for name, value in settings.items()]
+        solution = getattr(self, "_solution", None)
+        rows += [] if solution is None else list(solution.table().rows[1:])
+        return TextTable([[type(self).__name__, ""], *rows])
 
     def _check_settings(self) -> None:
         settings = self.get_params(deep=False)
@@ -75,7 +89,7 @@ class Estimator(Parametrised):
         return strings
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "gram_")
+        return hasattr(self, "_training")
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn should know; called by it alone, so that we need not import it."""

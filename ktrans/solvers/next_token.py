@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ktrans._checks import as_array, shown
+from ktrans._results import Result
 from ktrans.gram.operator import GramOperator
 from ktrans.patterns.classes import as_tokens
 from ktrans.solvers._estimator import Estimator, check_fitted, check_truth
@@ -21,7 +22,7 @@ _TIE = 1e-9  # scores that differ by less are equal: labels are 0 and 1
 
 
 @dataclass(frozen=True, eq=False)
-class UnseenScores:
+class UnseenScores(Result):
     """Scores on every string with unseen symbols, by template; exact for the fitted predictor.
 
     Attributes:

@@ -94,15 +94,15 @@ class KernelRidge(Regressor):
         tolerance = as_positive("tolerance", self.tolerance)
         targets = read_targets(self._read(dataset, labels))
         self._shape = np.shape(self._training.labels)[1:]
-        self._system = ridge_system(self.gram_, ridge, targets)
+        system = ridge_system(self.gram_, ridge, targets)
         found = solve_ridge_system(
-            self._system,
+            system,
             method=self.method,
             tolerance=tolerance,
             max_iterations=self.max_iterations,
         )
         self._sums = found.value
-        duals = dual_coefficients(self._system, self.gram_.distinct, targets, self._sums)
+        duals = dual_coefficients(system, self.gram_.distinct, targets, self._sums)
         self.dual_coef_ = duals.reshape(len(targets), *self._shape)
         self._solution = replace(found, value=self.dual_coef_)
         report_failure(self.solution, self.on_failure)
@@ -150,8 +150,9 @@ class KernelRidge(Regressor):
             ValueError: if there are more than 12,000 distinct samples, or `ridge` is 0.
         """
         check_fitted(self, "dual_coef_")
-        inverse = _inverse_diagonal(self._system, self.gram_)[self.gram_.distinct.index]
         targets = read_targets(self._training)
+        system = ridge_system(self.gram_, as_non_negative("ridge", self.ridge), targets)
+        inverse = _inverse_diagonal(system, self.gram_)[self.gram_.distinct.index]
         duals = self.dual_coef_.reshape(targets.shape)
         return (targets - duals / inverse[:, None]).reshape(self.dual_coef_.shape)
 

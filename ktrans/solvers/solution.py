@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from ktrans._checks import ConvergenceError
+from ktrans._results import Result
 
 OnFailure = Literal["raise", "warn", "return"]
 StopReason = Literal["converged", "max_iterations", "stagnated", "minimum_norm"]
@@ -16,8 +17,8 @@ class ConvergenceWarning(UserWarning):
     """The same as a warning."""
 
 
-@dataclass(frozen=True)
-class Solution:
+@dataclass(frozen=True, eq=False)
+class Solution(Result):
     """The solution of a linear system with what it took.
 
     Attributes:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ktrans._checks import as_int, as_non_negative, check_kind, shown
+from ktrans._results import Result
 from ktrans.tasks import files
 from ktrans.tasks._arguments import (
     Labels,
@@ -39,7 +40,7 @@ LARGEST_VOCABULARY, MOST_SAMPLES = 10**8, 10**9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset:
+class Dataset(Result):
     """Strings drawn from a template task, with their labels; duplicates are kept.
 
     Attributes:
@@ -107,7 +108,7 @@ class Dataset:
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
-class TemplateTask:
+class TemplateTask(Result):
     """A template task: x = sub(z, s), y = f*(z) + N(0, σ²), or y = s(f*(z)) for symbolic labels.
 
     Build one with `from_templates`, `from_file` or `ktrans.tasks.load`. Token ids:

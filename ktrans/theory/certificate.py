@@ -1,7 +1,8 @@
 """Whether the conditions of the theorem hold for a task and a kernel, with error bounds."""
 
 import math
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from ktrans._checks import as_non_negative
 from ktrans._numerics import as_plain
+from ktrans._results import Result
+from ktrans._tables import TextTable, digits, with_bound
 from ktrans.kernels.activations import Cosine
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.transformer import TransformerKernel
@@ -25,7 +28,7 @@ _THIS_ONE = {False: ", nor this one", True: ", but can follow this one", None: "
 
 
 @dataclass(frozen=True, eq=False)
-class Certificate:
+class Certificate(Result):
     """What was found about a kernel on a task.
 
     Attributes:
@@ -91,6 +94,10 @@ class Certificate:
     certified: bool
     remarks: tuple[str, ...]
     verdict: str
+
+    def table(self) -> TextTable:
+        """What was checked, and the verdict."""
+        return certificate_table({"kernel": self})
 
     @property
     def holds(self) -> bool | None:
@@ -263,3 +270,59 @@ def _verdict(
         "Refuted: N is singular, equal entries by symmetry make it so; predictions on unseen "
         f"symbols cannot follow every labelling of the templates{_THIS_ONE[follows]}."
     )
+
+
+_WIDTH = 96
+_SHOWN_TEMPLATES = 6
+_SHOWN_EIGENVALUES = 4
+_DECISIONS = {True: "yes, certified", False: "no, certified singular", None: "undecided"}
+
+ROWS: dict[str, Callable[[Certificate], str]] = {
+    "token-symmetric": lambda c: "yes, by construction",
+    "N nonsingular": lambda c: _DECISIONS[c.nonsingular],
+    "σ_min(N)": lambda c: with_bound(c.sigma_min, c.sigma_min_error),
+    "eigenvalues of N": lambda c: _eigenvalues(c.eigenvalues, c.sigma_min_error),
+    "condition number": lambda c: f"{c.condition_number:.4g}",
+    "mean self-kernel σ": lambda c: f"{c.self_kernel.mean():.6g}",
+    "n* = r (σ + λ) / ν_min": lambda c: f"{c.sample_scale:.4g}",
+    "n for a quarter of chance": lambda c: _number(c.samples_needed),
+}  # fmt: skip
+
+
+def certificate_table(certificates: Mapping[str, Certificate]) -> TextTable:
+    """The certificates of several kernels on one task side by side, then the verdicts."""
+    first = next(iter(certificates.values()))
+    before = [f"{name:<13}{value}" for name, value in _about_task(first).items()]
+    return TextTable(certificate_rows(certificates), before, list(_verdicts(certificates)))
+
+
+def certificate_rows(certificates: Mapping[str, Certificate]) -> list[list[str]]:
+    """A row for each thing that was checked, a column for each kernel."""
+    found = ([name, *map(show, certificates.values())] for name, show in ROWS.items())
+    return [["", *certificates], *found]
+
+
+def _about_task(certificate: Certificate) -> dict[str, str]:
+    shown = ", ".join(certificate.templates[:_SHOWN_TEMPLATES])
+    more = len(certificate.templates) - _SHOWN_TEMPLATES
+    return {
+        "task": certificate.task_name or "(no name)",
+        "templates": shown + (f" and {more} more" if more > 0 else ""),
+        "disjoint": "yes" if certificate.disjoint else f"no: {certificate.witness}",
+        "diversity ρ": f"{certificate.diversity:g}",
+    }
+
+
+def _verdicts(certificates: Mapping[str, Certificate]) -> Iterator[str]:
+    for name, certificate in certificates.items():
+        for sentence in (certificate.verdict, *certificate.remarks):
+            yield from textwrap.wrap(f"{name}: {sentence}", _WIDTH, subsequent_indent="    ")
+
+
+def _number(value: float | None) -> str:
+    return "—" if value is None else f"{value:.4g}"
+
+
+def _eigenvalues(values: np.ndarray, bound: float) -> str:
+    shown = " ".join(digits(value, bound) for value in values[:_SHOWN_EIGENVALUES].tolist())
+    return shown + (" …" if len(values) > _SHOWN_EIGENVALUES else "")

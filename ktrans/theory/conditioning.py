@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from ktrans._checks import as_array, as_real, shown
 from ktrans._numerics import in_float64, is_traced
+from ktrans._results import Result
 from ktrans._store import Store
 from ktrans.kernels.activations import Cosine
 from ktrans.kernels.transformer import TransformerKernel
@@ -32,7 +34,8 @@ _SEARCH_STEP = 0.25  # of Nelder–Mead's first simplex; SciPy's own is degenera
 _UNDECIDED = 1e300  # where the bounds do not exclude a singular N: never the best
 
 
-class SigmaMap(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class SigmaMap(Result):
     """σ_min(N) over two parameters, with a bound on its error.
 
     Attributes:
@@ -50,7 +53,8 @@ class SigmaMap(NamedTuple):
     certified: Bool[np.ndarray, "a b"]
 
 
-class BestConditioned(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class BestConditioned(Result):
     """A transformer kernel, the condition number of its N, and σ_min(N)."""
 
     kernel: TransformerKernel

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ktrans._numerics import as_plain
+from ktrans._results import Result
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.tasks import TemplateTask
 from ktrans.tasks.candidates import EnlargedTemplates, enlarged_templates
@@ -35,7 +36,7 @@ from ktrans.theory.statistics import (
 
 
 @dataclass(frozen=True, eq=False)
-class NextTokenCertificate:
+class NextTokenCertificate(Result):
     """What was found about a kernel on a task whose labels are symbols.
 
     Attributes:

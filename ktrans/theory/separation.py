@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ktrans._checks import as_reals, shown
+from ktrans._results import Result
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.kernels.mlp import MLPKernel
 from ktrans.tasks import TemplateTask
@@ -21,8 +22,8 @@ _SHOWN_TEMPLATES = 4
 _SHOWN_GROUPS = 3
 
 
-@dataclass(frozen=True)
-class Separation:
+@dataclass(frozen=True, eq=False)
+class Separation(Result):
     """Which templates a kernel can tell apart on unseen symbols.
 
     Predictions on unseen symbols are N times a vector: equal wherever rows of N are, and any vector

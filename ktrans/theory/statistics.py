@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ktrans._numerics import is_traced
+from ktrans._results import Result
 from ktrans._rounding import TINY, UNIT, gamma, round_up
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.tasks import TemplateTask
@@ -25,7 +26,7 @@ class Spectrum(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class TemplateStatistics:
+class TemplateStatistics(Result):
     """All that the theory needs of a kernel and a task: made once, and passed along.
 
     Whatever else is known of the pair is a function of it; what is costly is computed when it is

@@ -2,14 +2,12 @@
 
 import argparse
 import math
-import textwrap
 from pathlib import Path
 from typing import Any
 
 from ktrans._progress import show_progress
 from ktrans._provenance import versions
 from ktrans.cli.compare.page import comparison_page
-from ktrans.cli.compare.text import MATRIX_HEADS, error_cell, matrix_cells
 from ktrans.cli.options import (
     MLP,
     TRANSFORMER,
@@ -25,7 +23,6 @@ from ktrans.cli.options import (
 )
 from ktrans.cli.output import print_json, print_lines, write_json
 from ktrans.cli.page import write_report
-from ktrans.cli.tables import columns
 from ktrans.interop.kernel_files import kernel_from_file
 from ktrans.interop.kernel_functions import ENCODINGS, from_neural_tangents
 from ktrans.kernels._perceptron import KINDS
@@ -35,7 +32,7 @@ from ktrans.kernels.attention.tied import TiedAttentionKernel
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.incidence_mlp import IncidenceMLPKernel
 from ktrans.kernels.mlp import MLPKernel
-from ktrans.measure.comparison import Comparison, KernelComparison, compare
+from ktrans.measure.comparison import Comparison, compare
 from ktrans.plotting.comparison import comparison_figure
 from ktrans.plotting.style import paper_style
 from ktrans.plotting.svg import write_figure
@@ -45,8 +42,6 @@ DEFAULT_N, QUICK_N = (64, 128, 256, 512, 1024, 2048), (64, 256)
 DEFAULT_SEEDS, QUICK_SEEDS = 5, 2
 VOCAB_SIZE = 100
 NUM_TEST, QUICK_TEST = 1000, 200
-_WIDTH = 96
-_SHOWN_N = 3
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(record)
     else:
-        print_lines([_text(found, record["files"])])
+        print_lines([str(found), *(f"wrote {path}" for path in files), f"{found.seconds:.1f} s"])
     return 0
 
 
@@ -192,36 +187,3 @@ def _configuration(
     design = {**vars(found.design), "seeds": list(range(found.design.num_seeds))}
     own = {"task": task.name, "vocab_size": task.vocab_size, "noise_std": task.noise_std}
     return own | design | {name: getattr(arguments, name) for name in kernels + files}
-
-
-def _text(found: Comparison, files: list[str]) -> str:
-    shown = sorted(found.design.num_samples)[-_SHOWN_N:]
-    heads = ["kernel", *MATRIX_HEADS, *(f"unseen, n = {n}" for n in shown)]
-    rows = [[*heads, f"in distribution, n = {shown[-1]}"]]
-    rows += [_row(name, each, found, shown) for name, each in found.kernels.items()]
-    task, seeds = found.task, found.design.num_seeds
-    lines = [
-        f"{task['name'] or 'task'}: {', '.join(task['templates'][:6])}, ρ = {task['diversity']:g}; "
-        f"mean squared errors over {seeds} training set(s), by chance {found.chance:.4g}",
-        *columns(rows),
-        "",
-        *_reasons(found),
-        *(f"wrote {path}" for path in files),
-        f"{found.seconds:.1f} s",
-    ]
-    return "\n".join(lines)
-
-
-def _row(name: str, each: KernelComparison, found: Comparison, shown: list[int]) -> list[str]:
-    places = [found.design.num_samples.index(n) for n in shown]
-    unseen = [error_cell(each, "unseen", i) for i in places]
-    inside = error_cell(each, "in_distribution", places[-1])
-    return [name, *matrix_cells(each), *unseen, inside]
-
-
-def _reasons(found: Comparison) -> list[str]:
-    lines: list[str] = []
-    for name, each in found.kernels.items():
-        text = f"{name}: {' '.join(each.reasons)}"
-        lines += textwrap.wrap(text, _WIDTH, subsequent_indent="    ")
-    return lines

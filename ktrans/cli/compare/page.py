@@ -2,7 +2,6 @@
 
 from matplotlib.figure import Figure
 
-from ktrans.cli.compare.text import MATRIX_HEADS, error_cell, matrix_cells
 from ktrans.cli.page import (
     Origin,
     Page,
@@ -12,7 +11,7 @@ from ktrans.cli.page import (
     task_table,
     task_title,
 )
-from ktrans.measure.comparison import Comparison
+from ktrans.measure.comparison import MATRIX_HEADS, Comparison, error_cell, matrix_cells
 from ktrans.measure.reasons import LEARNT
 from ktrans.tasks import TemplateTask
 

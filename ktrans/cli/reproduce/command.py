@@ -11,11 +11,11 @@ from typing import Any
 
 import ktrans
 from ktrans._checks import suggest
+from ktrans._tables import columns
 from ktrans.cli.options import add_report, as_folder, read_origin
 from ktrans.cli.output import prepare_folder, print_json, print_lines
 from ktrans.cli.page import FILE, write_report
-from ktrans.cli.reproduce.page import reproduction_page
-from ktrans.cli.tables import columns, published_rows
+from ktrans.cli.reproduce.page import published_rows, reproduction_page
 
 _WIDTH = 96
 _RESULTS = Path("results")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from ktrans.cli.page import Origin, Page, Picture, Table
-from ktrans.cli.tables import published_rows
 
 Numbers = Sequence[Mapping[str, Any]]
 
@@ -57,3 +56,9 @@ def _drawn(files: Sequence[Path]) -> list[Path]:
     """As SVG; as PNG where an earlier version has drawn nothing else."""
     vector = [path for path in files if path.suffix == ".svg"]
     return vector or [path for path in files if path.suffix == ".png"]
+
+
+def published_rows(numbers: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Published numbers and ours, from the list of figures in experiments/."""
+    cells = [[each["what"], f"{each['published']:g}", each["text"]] for each in numbers]
+    return [["", "published", "ours"], *cells]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ktrans._progress import show_progress
 from ktrans._provenance import versions
+from ktrans._tables import columns
 from ktrans.cli.options import (
     TRANSFORMER,
     add_kernel,
@@ -23,14 +24,7 @@ from ktrans.cli.options import (
 from ktrans.cli.output import print_json, print_lines, write_json
 from ktrans.cli.page import write_report
 from ktrans.cli.spectrum.page import Findings, spectrum_page
-from ktrans.cli.spectrum.text import (
-    block_rows,
-    collision_rows,
-    dimension_rows,
-    spectrum_rows,
-    target_rows,
-)
-from ktrans.cli.tables import columns
+from ktrans.cli.spectrum.text import dimension_rows, target_rows
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.measure.alignment import target_alignment
@@ -194,14 +188,12 @@ def _curves(
 
 def _text(spectrum: Spectrum, blocks: BlockStructure, record: dict[str, Any]) -> str:
     lines = [
-        f"All strings, m = {spectrum.vocab_size}; eigenvalues sum to {spectrum.trace:.10g}",
-        *columns(spectrum_rows(spectrum)),
+        str(spectrum),
         "",
-        f"{blocks.num_samples} samples, ρ = {blocks.diversity:g}",
-        *columns([*block_rows(blocks), *target_rows(record["target"])]),
+        str(blocks),
+        *columns(target_rows(record["target"])),
         "",
-        "Collisions: pairs of samples that share a substituted token",
-        *columns(collision_rows(blocks.collisions)),
+        str(blocks.collisions),
         "",
         f"Effective dimension tr K̂ (K̂ + λ)⁻¹, {PROBES} probes",
         *columns(dimension_rows(record["density"]["effective_dimension"])),

@@ -5,16 +5,11 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from ktrans.cli.page import Origin, Page, Picture, Table, task_table, task_title
-from ktrans.cli.spectrum.text import (
-    block_rows,
-    collision_rows,
-    dimension_rows,
-    spectrum_rows,
-    target_rows,
-)
-from ktrans.measure.blocks import BlockStructure
+from ktrans.cli.spectrum.text import dimension_rows, target_rows
+from ktrans.measure.blocks import BlockStructure, block_rows
+from ktrans.measure.collisions.graph import collision_rows
 from ktrans.tasks import TemplateTask
-from ktrans.theory.spectrum.population import Spectrum
+from ktrans.theory.spectrum.population import Spectrum, spectrum_rows
 
 LEAD = (
     "The eigenvalues of the transformer kernel on all strings of the task, exactly, and how near "

@@ -23,7 +23,6 @@ from ktrans.cli.options import (
 )
 from ktrans.cli.output import print_json, print_lines, write_json
 from ktrans.cli.page import write_report
-from ktrans.cli.tables import certificate_table, error_table
 from ktrans.cli.verify.page import verify_page
 from ktrans.measure.report import Report, describe_certificates, describe_plan, investigate
 from ktrans.measure.unseen import Plan
@@ -73,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(record)
     else:
-        print_lines(_lines(record, report, plan))
+        print_lines(_lines(record, report))
     return 0 if report.certificates[TRANSFORMER].holds else 1
 
 
@@ -128,11 +127,8 @@ def _figures(report: Report) -> dict[str, Figure]:
     return figures
 
 
-def _lines(record: dict[str, Any], report: Report, plan: Plan) -> Iterator[str]:
-    yield certificate_table(report.certificates)
-    if report.measured is not None:
-        yield ""
-        yield error_table(report.measured, len(plan.seeds))
+def _lines(record: dict[str, Any], report: Report) -> Iterator[str]:
+    yield str(report)
     for path in record["files"]:
         yield f"wrote {path}"
     yield f"{report.seconds:.1f} s"

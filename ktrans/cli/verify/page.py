@@ -13,10 +13,10 @@ from ktrans.cli.page import (
     task_table,
     task_title,
 )
-from ktrans.cli.tables import ERROR_HEADS, certificate_rows, error_rows
 from ktrans.measure.report import Report
+from ktrans.measure.unseen import ERROR_HEADS, error_rows
 from ktrans.tasks import TemplateTask
-from ktrans.theory.certificate import Certificate
+from ktrans.theory.certificate import Certificate, certificate_rows
 
 LEAD = (
     "Whether ridge regression with a token-symmetric kernel generalises to symbols that it never "

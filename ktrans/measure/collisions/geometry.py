@@ -16,6 +16,7 @@ from ktrans._checks import (
     shown,
 )
 from ktrans._progress import Progress, in_silence
+from ktrans._results import Result
 from ktrans.gram.operator import GramOperator
 from ktrans.kernels.coefficients import PairValues
 from ktrans.measure.collisions.graph import collision_graph
@@ -30,7 +31,7 @@ GEOMETRIES: tuple[Geometry, ...] = get_args(Geometry)
 
 
 @dataclass(frozen=True, eq=False)
-class GeometryMargins:
+class GeometryMargins(Result):
     """Margins on unseen symbols for one geometry, against the diversity.
 
     Attributes:

@@ -9,6 +9,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ktrans._checks import check_kind
+from ktrans._results import Result
+from ktrans._tables import TextTable
 from ktrans.gram.incidence import Incidence
 from ktrans.gram.operator import GramOperator
 from ktrans.measure.collisions.pair_counts import Kinds, PairTable, holders, pair_table, rows_of
@@ -16,6 +18,8 @@ from ktrans.tasks import Dataset, Template
 from ktrans.theory.statistics import check_kernel, template_matrix
 
 SAME = 1e-9  # relative difference up to which an entry equals that of N
+
+_SHOWN_CLASSES = 4  # the heaviest
 
 
 class CollisionClass(NamedTuple):
@@ -41,7 +45,7 @@ class CollisionClass(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class CollisionGraph:
+class CollisionGraph(Result):
     """Samples as vertices, and an edge where E is not zero off the diagonal.
 
     Attributes:
@@ -65,6 +69,11 @@ class CollisionGraph:
     diagonal_share: float
     share_equal: float
     frobenius: float
+
+    def table(self) -> TextTable:
+        """Edges, degrees and components, and the kinds of collisions that weigh most."""
+        title = "Collisions: pairs of samples that share a substituted token"
+        return TextTable(collision_rows(self), [title])
 
     @property
     def mean_degree(self) -> float:
@@ -235,3 +244,25 @@ def _components(kinds: Kinds, incidences: list[Incidence]) -> Int[np.ndarray, "n
     size = n + single.num_sets
     graph = coo_matrix((np.ones(len(samples), dtype=bool), (samples, tokens)), (size, size))
     return connected_components(graph, directed=False)[1][:n]
+
+
+def collision_rows(graph: CollisionGraph) -> list[list[str]]:
+    """The collision graph, and the kinds of collisions that weigh most."""
+    rows = [
+        ["edges", f"{graph.num_edges}"],
+        ["degree: mean, largest", f"{graph.mean_degree:.4g}, {graph.max_degree}"],
+        ["components; largest", f"{graph.num_components}; {graph.largest_component} samples"],
+        ["‖E‖_F² on the diagonal", f"{graph.diagonal_share:.2%}"],
+    ]
+    rows += [[f"   {_class(each)}", _weight(each)] for each in graph.classes[:_SHOWN_CLASSES]]
+    more = len(graph.classes) - _SHOWN_CLASSES
+    return rows + ([["", f"and {more} more classes"]] if more > 0 else [])
+
+
+def _class(each: CollisionClass) -> str:
+    return " · ".join(each.templates) + ": " + ", ".join(f"{a}={b}" for a, b in each.matching)
+
+
+def _weight(each: CollisionClass) -> str:
+    kernel = f"K = {each.value:.6g} against N = {each.limit:.6g}"
+    return f"{each.share:.2%} of ‖E‖_F², {each.edges} edges, {kernel}"

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 
 from ktrans._checks import as_non_negative, as_real, check_kind
+from ktrans._results import Result
 from ktrans.theory.curves._arguments import read_counts
 from ktrans.theory.curves.effective_ridge import Modes, effective_ridges, read_modes
 from ktrans.theory.curves.filters import Resolvents, read_filter
@@ -30,7 +31,7 @@ Table = Float[np.ndarray, "j j"] | Complex[np.ndarray, "j j"]
 
 
 @dataclass(frozen=True, eq=False)
-class Learnability:
+class Learnability(Result):
     """How much of each eigenfunction n samples teach.
 
     Attributes:
@@ -49,7 +50,7 @@ class Learnability:
 
 
 @dataclass(frozen=True, eq=False)
-class InDistribution:
+class InDistribution(Result):
     """Risk on strings drawn as the training strings were.
 
     Attributes:

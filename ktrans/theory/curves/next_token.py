@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ktrans._checks import as_non_negative
+from ktrans._results import Result
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.tasks import TemplateTask
 from ktrans.tasks.candidates import EnlargedTemplates, enlarged_templates
@@ -15,7 +16,7 @@ from ktrans.theory.statistics import check_kernel, check_task
 
 
 @dataclass(frozen=True, eq=False)
-class NextTokenCurve:
+class NextTokenCurve(Result):
     """Scores on unseen symbols in closed form, as ρ → ∞.
 
     Attributes:

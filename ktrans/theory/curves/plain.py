@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ktrans._checks import as_positive
+from ktrans._results import Result
+from ktrans._tables import TextTable
 from ktrans.theory.curves._arguments import read_counts
 from ktrans.theory.curves.filters import Filter, RidgeFilter, read_filter
 from ktrans.theory.statistics import TemplateStatistics, regression_statistics
@@ -17,8 +19,8 @@ _MOST_SAMPLES = 1e12  # beyond, rounding of the linear system shows in the third
 _BISECTIONS = 60  # of n: far below one sample
 
 
-@dataclass(frozen=True)
-class Curve:
+@dataclass(frozen=True, eq=False)
+class Curve(Result):
     """A learning curve on unseen symbols.
 
     Attributes:
@@ -29,10 +31,18 @@ class Curve:
         mse: Σ_z w_z [(f(z) − f*(z))² + variance(z)], shape (len,), w the template weights.
     """
 
-    num_samples: np.ndarray
-    predictions: np.ndarray
-    variance: np.ndarray
-    mse: np.ndarray
+    num_samples: Float[np.ndarray, "n"]
+    predictions: Float[np.ndarray, "n r"]
+    variance: Float[np.ndarray, "n r"]
+    mse: Float[np.ndarray, "n"]
+
+    def table(self) -> TextTable:
+        """The error and the mean predictions at each n."""
+        rows = [
+            [f"{n:g}", f"{error:.6g}", " ".join(f"{value:.4g}" for value in row)]
+            for n, error, row in zip(self.num_samples, self.mse, self.predictions, strict=True)
+        ]
+        return TextTable([["n", "mean squared error", "mean predictions"], *rows])
 
 
 class Moments(NamedTuple):

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ktrans._results import Result
+from ktrans._tables import TextTable
 from ktrans.kernels.coefficients import Coefficients, PairValues
 from ktrans.patterns.matchings import Matching, partial_matchings
 from ktrans.tasks import TemplateTask
@@ -38,10 +40,11 @@ GroupMatrix = dict[Permutation, Float[np.ndarray, "q q"]]
 # Few tokens make pure functions of different subsets linearly dependent; the Gram matrix of the
 # others has eigenvalues that are fractions of small denominators.
 _DEPENDENT = 1e-8
+_SHOWN_ROWS = 3  # of a representation
 
 
 @dataclass(frozen=True, eq=False)
-class Spectrum:
+class Spectrum(Result):
     """Eigenvalues of the population operator, by irreducible representation.
 
     Attributes:
@@ -60,6 +63,11 @@ class Spectrum:
     partitions: tuple[Partition, ...]
     vocab_size: int
 
+    def table(self) -> TextTable:
+        """The largest eigenvalues of each representation."""
+        title = f"All strings, m = {self.vocab_size}; eigenvalues sum to {self.trace:.10g}"
+        return TextTable(spectrum_rows(self), [title])
+
     @property
     def trace(self) -> float:
         """Σ multiplicity · eigenvalue, the mean diagonal Σ_u p_u K(x, x)."""
@@ -69,6 +77,18 @@ class Spectrum:
     def orders(self) -> np.ndarray:
         """s for each eigenvalue: on how many wildcards its eigenfunctions truly depend."""
         return np.array([sum(below) for below in self.partitions])
+
+
+def spectrum_rows(spectrum: Spectrum) -> list[list[str]]:
+    """The largest eigenvalues of each representation."""
+    rows = [["representation", "multiplicity", "eigenvalue"]]
+    for label in dict.fromkeys(spectrum.labels):
+        mine = [i for i, each in enumerate(spectrum.labels) if each == label]
+        count = str(int(spectrum.multiplicities[mine[0]]))
+        rows += [[label, count, f"{spectrum.eigenvalues[i]:.10e}"] for i in mine[:_SHOWN_ROWS]]
+        if len(mine) > _SHOWN_ROWS:
+            rows.append(["", "", f"and {len(mine) - _SHOWN_ROWS} more"])
+    return rows
 
 
 class Operator(NamedTuple):

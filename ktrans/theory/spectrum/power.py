@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ktrans._checks import as_array, shown
+from ktrans._results import Result
 from ktrans.theory.spectrum.population import (
     Spectrum,
     mean_template_matrix,
@@ -17,7 +18,7 @@ from ktrans.theory.statistics import check_task
 
 
 @dataclass(frozen=True, eq=False)
-class PopulationPower:
+class PopulationPower(Result):
     """Where the target f* lies among the eigenfunctions of the population operator T.
 
     Attributes:
