@@ -2,6 +2,7 @@
 
 from ktrans.networks.data import Strings, TaskData, draw_task_data
 from ktrans.networks.gpt2 import draw_gpt2, gpt2_config, load_gpt2, num_parameters
+from ktrans.networks.heads import HeadIdentities, head_identities
 from ktrans.networks.language_model import History, LanguageResult, train_language_model
 from ktrans.networks.language_optimisation import LanguageTraining
 from ktrans.networks.mlp import MLP, MLPConfig
@@ -15,6 +16,7 @@ from ktrans.networks.transformer import Transformer, TransformerConfig
 
 __all__ = [
     "MLP",
+    "HeadIdentities",
     "History",
     "LanguageResult",
     "LanguageTraining",
@@ -32,6 +34,7 @@ __all__ = [
     "draw_gpt2",
     "draw_task_data",
     "gpt2_config",
+    "head_identities",
     "load_gpt2",
     "load_tokenizer",
     "num_parameters",
