@@ -223,7 +223,7 @@ def _all(sets: Sets) -> list[Any]:
 
 def _probe(
     features: Float[np.ndarray, "rounds b r d"],
-    of_sets: list[Float[np.ndarray, "n d"]],
+    of_sets: list[Any],
     sets: Sets,
     plan: _Plan,
     task: TemplateTask,
@@ -274,9 +274,7 @@ def _closed_form(moments: Estimated, task: TemplateTask, plan: _Plan, ridge: Cou
     return np.array(errors)
 
 
-def _fitted(
-    of_sets: list[Float[np.ndarray, "n d"]], sets: Sets, plan: _Plan
-) -> Float[np.ndarray, "3 repeats t"]:
+def _fitted(of_sets: list[Any], sets: Sets, plan: _Plan) -> Float[np.ndarray, "3 repeats t"]:
     """λ, the error on seen and the error on unseen symbols, of each training set and n."""
     *train, seen, unseen = of_sets
     targets = [_without_noise(data) for data in (sets.seen, sets.unseen)]
