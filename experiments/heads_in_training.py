@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import ktrans as kt
@@ -76,7 +77,7 @@ def _path(config: Config, model: Any) -> list[dict[str, Any]]:
     looks = []
     for step in progress_bar("evaluations")(range(0, training.steps + 1, training.evaluate_every)):
         if step:
-            done = np.int32(step - training.evaluate_every)
+            done = jnp.asarray(step - training.evaluate_every, np.int32)
             states = take_steps(*states, data.train, seeds, done, training)
         losses = np.asarray(evaluate(states[0], data.parts))
         looks.append([_look(config, states[0], losses, i, step) for i in range(len(config.seeds))])

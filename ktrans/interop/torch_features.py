@@ -1,5 +1,6 @@
 """Features of torch models: hidden states by layer, for the probe; torch is imported when used."""
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -50,12 +51,11 @@ def torch_features(
 
 def _import_torch() -> Any:
     try:
-        import torch
+        return importlib.import_module("torch")
     except ImportError:
         raise ImportError(
             "features of a torch model need the package `torch`; install it."
         ) from None
-    return torch
 
 
 def _read(states: Any, read_out: str) -> Float[np.ndarray, "n d"]:

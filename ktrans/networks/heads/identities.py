@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
+from tqdm import tqdm
 
 from ktrans._checks import as_int, as_probability, check_flag
 from ktrans.networks.heads import own, rotary
@@ -231,8 +232,6 @@ def _own_source(found: own.Own) -> _Source:
 
 
 def _bar(source: _Source, progress: bool) -> Iterator[Layer]:
-    from tqdm import tqdm
-
     yield from tqdm(source.layers, desc="layers", disable=not progress, leave=False)
 
 
