@@ -49,6 +49,7 @@ from ktrans.kernels.incidence_mlp import IncidenceMLPKernel
 from ktrans.kernels.mlp import MLPKernel
 from ktrans.kernels.next_token import NextTokenKernel
 from ktrans.kernels.transformer import TransformerKernel
+from ktrans.measure.probe import Probe, probe
 from ktrans.solvers.gradient_flow import KernelGradientDescent, KernelGradientFlow
 from ktrans.solvers.logistic import KernelLogisticRegression
 from ktrans.solvers.next_token import NextTokenRidge
@@ -83,6 +84,7 @@ __all__ = [
     "NextTokenCertificate",
     "NextTokenKernel",
     "NextTokenRidge",
+    "Probe",
     "ReLU",
     "Separation",
     "Sine",
@@ -117,6 +119,7 @@ __all__ = [
     "population_effective_dimension",
     "population_power",
     "population_spectrum",
+    "probe",
     "samples_needed",
     "separation",
     "sigma_min",

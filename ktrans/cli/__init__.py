@@ -11,7 +11,18 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from ktrans._interrupts import INTERRUPTED, SENTENCE, leave_at_once, raise_when_interrupted
-from ktrans.cli import compare, copying, explore, reproduce, spectrum, sweep, tasks, verify
+from ktrans.cli import (
+    compare,
+    copying,
+    explore,
+    heads,
+    probe,
+    reproduce,
+    spectrum,
+    sweep,
+    tasks,
+    verify,
+)
 from ktrans.cli.output import drop_output, print_lines
 from ktrans.solvers.solution import ConvergenceError
 
@@ -70,7 +81,18 @@ def _prepare_streams() -> None:
 def _parser() -> Parser:
     parser = Parser(prog="ktrans", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (tasks, verify, spectrum, compare, explore, copying, sweep, reproduce):
+    for command in (
+        tasks,
+        verify,
+        spectrum,
+        compare,
+        explore,
+        copying,
+        heads,
+        probe,
+        sweep,
+        reproduce,
+    ):
         command.add_command(commands)
     return parser
 
