@@ -67,9 +67,18 @@ GROUPS = {
         "RandomFeatures Transformer TransformerConfig MLP MLPConfig train TrainingConfig "
         "TrainingResult draw_task_data TaskData Strings",
     ),
+    "Trained networks": (
+        "ktrans.networks",
+        "head_identities HeadIdentities load_bert Encoder Sentences word_features "
+        "single_token_words",
+    ),
+    "What features know": ("ktrans", "probe Probe"),
+    "A public encoder": ("ktrans.interop.minilm", "unpack is_installed"),
+    "torch models": ("ktrans.interop.torch_features", "torch_features"),
     "Language models": (
         "ktrans.networks",
-        "gpt2_config draw_gpt2 load_gpt2 num_parameters read_text Text train_tokenizer "
+        "gpt2_config draw_gpt2 load_gpt2 num_parameters read_text read_documentation Text "
+        "train_tokenizer "
         "load_tokenizer tokenize TextData train_language_model LanguageTraining LanguageResult "
         "History perplexity Perplexity",
     ),

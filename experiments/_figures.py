@@ -177,6 +177,18 @@ def _copying_slope(record: Record) -> Found | None:
     return Found(slope, f"{slope:.2f} at d_emb = {last['embedding_dim']}")
 
 
+def _relation(task: str, layer: str) -> Callable[[Record], Found | None]:
+    """The error of a linear probe at the largest n, in the last of the task's sentences."""
+
+    def read(record: Record) -> Found | None:
+        rows = [row for title, row in record["relations"].items() if title.startswith(task)]
+        found = rows[-1]["layers"][layer]
+        stderr, n = found["unseen_stderr"][-1], found["num_samples"][-1]
+        return Found(found["unseen_error"], f"{found['unseen_error']:.3f} ± {stderr:.1g} (n = {n})")
+
+    return read
+
+
 _LOSSES = tuple(
     Published(f"{name}, test loss at n = {n}", loss, _loss(name, n))
     for name, losses in PUBLISHED.items()
@@ -197,6 +209,12 @@ _SAME_DIFFERENT = tuple(
         _samples(name, "panels", "same_different"),
     )
     for name, count in ((PLAIN, 418), (WITH_A, 18))
+)
+
+_RELATIONS = tuple(
+    Published(f"{task}, {layer}, error on unseen words", 1.0, _relation(task, layer))
+    for task in ("same_different", "aba_abb")
+    for layer in ("bag of words", "layer 4")
 )
 
 FIGURES = (
@@ -295,6 +313,23 @@ FIGURES = (
     Figure(
         "copying_threshold", "without b copying takes a number of tokens in proportion to d_emb",
         1, "hours on a GPU", (Published("tokens needed over d_emb", 0.27, _copying_slope),),
+    ),
+    Figure(
+        "heads_in_training",
+        "a, the identity in heads, N and the error on unseen symbols are learned together, and "
+        "only with aI",
+        2, "half an hour on two cores",
+    ),
+    Figure(
+        "minilm",
+        "a public sentence encoder: which heads compare and copy, and which relations its states "
+        "carry to unseen words",
+        2, "ten minutes on two cores",
+        (
+            Published("heads with aI past 5 deviations, of 72", 64, _at("beyond", "query_key")),
+            Published("heads with bI past 5 deviations, of 72", 57, _at("beyond", "value_output")),
+            *_RELATIONS,
+        ),
     ),
     Figure(
         "language_model", "GPT-2 with and without two scalars a head, on held-out text",

@@ -7,7 +7,8 @@ is their perplexity on text that neither was trained on. Without --text the text
 of Python's standard library, split by module, since every machine has it. With --weights training
 starts from GPT-2's weights, which need its tokenizer. Trainings are kept in
 results/language_models: the same command goes on where it was interrupted, and runs on a GPU where
-JAX has one.
+JAX has one. With --debian the text is the documentation of the packages linux-doc and
+debian-handbook, twice as much.
 """
 
 import argparse
@@ -27,15 +28,17 @@ from experiments._run import write_picture, write_results
 from ktrans._provenance import digest
 from ktrans.cli.output import prepare_folder
 from ktrans.networks import gpt2_config, load_gpt2
+from ktrans.networks.documentation import ROOT, read_documentation
 from ktrans.networks.language_model import LanguageResult, train_language_model
 from ktrans.networks.language_optimisation import PRECISIONS, LanguageTraining
 from ktrans.networks.perplexity import Perplexity, perplexity
-from ktrans.networks.text import read_text
+from ktrans.networks.text import Text, read_text
 from ktrans.networks.tokens import TextData, load_tokenizer, tokenize, train_tokenizer
 from ktrans.plotting.language_model import language_model_figure
 
 CACHE = Path("results") / "language_models"
 PLAIN, MODIFIED = "none", "ab"
+DEBIAN = "debian"  # as `files`: Debian's documentation below `text`
 _BLOCKS = "test_block_losses"
 
 # No part of the library itself, or in other encodings on purpose.
@@ -137,14 +140,20 @@ def unigram_perplexity(data: TextData) -> float:
 
 def read_data(config: Config, cache: Path | None) -> TextData:
     """The text of the configuration as tokens, which the cache keeps."""
-    root = config.text or sysconfig.get_path("stdlib")
-    exclude = () if config.text else _NOT_LIBRARY
-    text = read_text(root, files=config.files, exclude=exclude)
+    text = _read_text(config)
     if config.tokenizer is not None:
         tokenizer = load_tokenizer(config.tokenizer)
     else:
         tokenizer = train_tokenizer(text, config.vocab_size)
     return tokenize(text, tokenizer, cache=cache and cache / "tokens", progress=True)
+
+
+def _read_text(config: Config) -> Text:
+    if config.files == DEBIAN:
+        return read_documentation(config.text or ROOT)
+    root = config.text or sysconfig.get_path("stdlib")
+    exclude = () if config.text else _NOT_LIBRARY
+    return read_text(root, files=config.files, exclude=exclude)
 
 
 def _name(config: Config, data: TextData) -> str:
@@ -244,6 +253,10 @@ def _read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--text", help="file or folder; WikiText's files are known")
+    parser.add_argument(
+        "--debian", metavar="FOLDER", nargs="?", const=ROOT,
+        help="documentation of Debian packages, installed or in FOLDER",
+    )  # fmt: skip
     parser.add_argument("--files", help="which files of the folder, such as '**/*.txt'")
     parser.add_argument("--tokenizer", help="tokenizer.json, or folder with GPT-2's files")
     parser.add_argument("--weights", help="model.safetensors of GPT-2")
@@ -258,8 +271,8 @@ def _configuration(arguments: argparse.Namespace) -> Config:
     files = arguments.files or ("**/*" if arguments.text else config.files)
     return dataclasses.replace(
         config,
-        files=files,
-        text=arguments.text,
+        files=DEBIAN if arguments.debian else files,
+        text=arguments.debian or arguments.text,
         tokenizer=arguments.tokenizer,
         weights=arguments.weights,
         training=dataclasses.replace(config.training, precision=arguments.precision),

@@ -157,10 +157,10 @@ def _check_sampled(beta: float, gamma: float, rtol: float, graphs: list[PairGrap
 
 
 def _checks(
-    difference: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], gamma: float, exact: bool
+    difference: np.ndarray, bounds: Sequence[np.ndarray], gamma: float, exact: bool
 ) -> Checks:
-    columns = (some / (1 + gamma**2) for some in (np.abs(difference), *bounds))
-    return Checks(*columns, np.full(len(difference), float(exact)))
+    error, bound, finer = (some / (1 + gamma**2) for some in (np.abs(difference), *bounds))
+    return Checks(error, bound, finer, np.full(len(difference), float(exact)))
 
 
 def _joined(parts: list[Checks]) -> Checks:

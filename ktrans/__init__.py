@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from ktrans.kernels.next_token import NextTokenKernel
     from ktrans.kernels.transformer import TransformerKernel
     from ktrans.measure.comparison import Comparison, compare
+    from ktrans.measure.probe import Probe, probe
     from ktrans.plotting.results import plot
     from ktrans.solvers.gradient_flow import KernelGradientDescent, KernelGradientFlow
     from ktrans.solvers.logistic import KernelLogisticRegression
@@ -76,6 +77,7 @@ _NAMES = {
     "kernels.next_token": "NextTokenKernel",
     "kernels.transformer": "TransformerKernel",
     "measure.comparison": "Comparison compare",
+    "measure.probe": "Probe probe",
     "plotting.results": "plot",
     "solvers.gradient_flow": "KernelGradientDescent KernelGradientFlow",
     "solvers.logistic": "KernelLogisticRegression",

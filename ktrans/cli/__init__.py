@@ -40,6 +40,14 @@ COMMANDS = {
         "copying",
         "whether gradients on seen tokens teach copying unseen ones, without and with b",
     ),
+    "heads": (
+        "heads",
+        "which heads of a trained network compare tokens (aI), and which copy them (bI)",
+    ),
+    "probe": (
+        "probe",
+        "what a network's states know of the templates of a task, on unseen symbols",
+    ),
     "sweep": (
         "sweep",
         "ridge regression on a grid of tasks, kernels, vocabularies, n, ridges and seeds",

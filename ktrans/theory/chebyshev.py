@@ -5,7 +5,7 @@ complex β and γ while the logits stay real, so that no softmax has a pole:
 
     |K_attn| ≤ (1 + |γ|²) (cos 2 arg β)^{−t/2} (cos 2 arg βγ)^{−k/2}
 
-for t tokens and k positions, since |Σ_ij Q_ij s_i t_j| ≤ 1 + |γ|² and ∫|density| = (cos 2 arg)^{−½}.
+for t tokens and k positions: |Σ_ij Q_ij s_i t_j| ≤ 1 + |γ|², and ∫|density| = (cos 2 arg)^{−½}.
 In s = log β and g = log γ that is a strip |Im s| < π/4 (and the same in g). A function with
 |f| ≤ M in the Bernstein ellipse ρ of an interval differs from its interpolant in n + 1 Chebyshev
 points by at most 4Mρ^{−n}/(ρ − 1) (Trefethen, Approximation Theory and Approximation Practice,

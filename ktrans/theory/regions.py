@@ -18,9 +18,11 @@ from jaxtyping import Bool, Float
 
 from ktrans._checks import as_real, shown
 from ktrans._progress import Progress, in_silence
+from ktrans._results import Result
 from ktrans._rounding import gamma as growth
 from ktrans._rounding import round_up
 from ktrans._store import Keep, at_once, kept_in
+from ktrans._tables import TextTable
 from ktrans.kernels.activations import Cosine, Identity, Sine
 from ktrans.kernels.attention.kernel import AttentionKernel
 from ktrans.kernels.transformer import TransformerKernel
@@ -46,7 +48,7 @@ _CORNERS = tuple(itertools.product((-1, 1), repeat=2))
 
 
 @dataclass(frozen=True, eq=False)
-class Region:
+class Region(Result):
     """Where N is proved nonsingular.
 
     Attributes:
@@ -67,14 +69,18 @@ class Region:
     proved: Bool[np.ndarray, "b"]
     share: float
 
-    def __str__(self) -> str:
-        """The finding in one sentence."""
+    def table(self) -> TextTable:
+        """The region and the share of it that is proved."""
         sides = [f"[{low:g}, {high:g}]" for low, high in (self.beta, self.gamma)]
-        return (
-            f"N is proved nonsingular on {_percent(self.share)} % of β ∈ {sides[0]}, γ ∈ {sides[1]} "
-            f"({int(self.proved.sum())} of {len(self.proved)} tiles) for {self.kernel}"
-            f"{' on ' + self.task_name if self.task_name else ''}."
-        )
+        rows = [
+            ["task", self.task_name or "-"],
+            ["kernel", self.kernel],
+            ["β", sides[0]],
+            ["γ", sides[1]],
+            ["N proved nonsingular on", f"{_percent(self.share)} % of the area"],
+            ["tiles proved", f"{int(self.proved.sum())} of {len(self.proved)}"],
+        ]
+        return TextTable([["region", ""], *rows])
 
 
 def certify_region(
@@ -89,8 +95,8 @@ def certify_region(
     """Prove N nonsingular over a rectangle of (β, γ), tile by tile.
 
     Args:
-        kernel: An `AttentionKernel`, or a `TransformerKernel` with cosine, sine or identity; its own
-            β and γ do not matter.
+        kernel: An `AttentionKernel`, or a `TransformerKernel` with cosine, sine or identity; its
+            own β and γ do not matter.
         task: A template task.
         beta: The interval of β, 0 < from < to.
         gamma: The interval of γ, 0 < from < to.
@@ -98,7 +104,7 @@ def certify_region(
         progress: Wraps the loop over nodes, see `ktrans._progress`.
 
     Returns:
-        The tiles, each certified or left open: open ones are those too close to where N is singular.
+        The tiles, each certified or left open: those are too close to where N is singular.
 
     Raises:
         TypeError: if the kernel is of another class.
@@ -137,7 +143,7 @@ class _Job:
 
 
 class _Dual(NamedTuple):
-    """N from K_attn: ½[e^{−b²D₋/2} + κ e^{−b²D₊/2}], D∓ = A_i + A_j ∓ 2C_ij; C_ij where b is None."""
+    """N from K_attn: ½[e^{−b²D₋/2} + κ e^{−b²D₊/2}], D∓ = A_i + A_j ∓ 2C_ij; C_ij if b is None."""
 
     text: str
     b: float | None = None
@@ -308,7 +314,7 @@ def _entries(surfaces: _Surfaces, dual: _Dual, count: int) -> dict[tuple[int, in
 def _tiles(
     patch: _Patch, pairs: _Pairs, dual: _Dual, keep: Keep, progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes of a patch and whether each is proved, cut while that is open and there are not many."""
+    """Boxes of a patch and whether each is proved, cut while that is open and they are few."""
     entries = _entries(_surfaces(patch, pairs, keep, progress), dual, pairs.count)
     bounds = {place: entry.curvature() for place, entry in entries.items()}
     side = 1 / _FIRST_TILES
