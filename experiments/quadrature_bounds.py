@@ -13,7 +13,7 @@ too dear they check quasi-Monte Carlo instead, whose bound is five standard erro
 Finished batches are kept in DIR/parts: an interrupted run goes on where it stopped.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ktrans._checks import as_int, as_ints, as_non_negative, as_probability, check_kind
+from ktrans._results import Result
 from ktrans.measure.probing.features import evaluate
 from ktrans.measure.probing.moments import Estimated, estimate
 from ktrans.measure.probing.rank_test import nonsingular_p_value
@@ -26,7 +27,7 @@ Counts = Float[np.ndarray, "t"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Probe:
+class Probe(Result):
     """What features know of the templates of a task, found by `probe`; all numbers are estimates.
 
     Attributes:

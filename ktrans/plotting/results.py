@@ -10,13 +10,19 @@ from matplotlib.figure import Figure
 from ktrans._results import Result
 from ktrans.measure.blocks import OrderedGram
 from ktrans.measure.comparison import Comparison
+from ktrans.measure.probe import Probe
 from ktrans.measure.spectrum_curves import DiversitySpectrum, SpectrumCurves
+from ktrans.networks.heads import HeadIdentities
 from ktrans.plotting.comparison import comparison_figure
 from ktrans.plotting.figures import gram_figure, spectrum_figure
+from ktrans.plotting.heads import heads_figure
 from ktrans.plotting.population import population_figure
+from ktrans.plotting.probe import probe_figure
+from ktrans.plotting.regions import region_figure
 from ktrans.plotting.style import new_figure, paper_style
 from ktrans.theory.certificate import Certificate
 from ktrans.theory.curves.plain import Curve
+from ktrans.theory.regions import Region
 
 _MOST_PANELS = 6
 _PANEL = 2.6  # inches
@@ -113,6 +119,17 @@ def _(result: OrderedGram) -> Figure:
     return gram_figure([result])
 
 
+@_draw.register
+def _(result: HeadIdentities) -> Figure:
+    return heads_figure(result.to_dict())
+
+
+@_draw.register
+def _(result: Probe) -> Figure:
+    return probe_figure(result.to_dict())
+
+
 _draw.register(Comparison, comparison_figure)
+_draw.register(Region, region_figure)
 _draw.register(DiversitySpectrum, spectrum_figure)
 _draw.register(SpectrumCurves, population_figure)

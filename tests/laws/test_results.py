@@ -4,7 +4,9 @@ import importlib
 import inspect
 import json
 import pkgutil
+import tempfile
 from dataclasses import is_dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from ktrans.measure.exploration import Setting, explore
 from ktrans.measure.report import investigate
 from ktrans.measure.unseen import Plan, measure_unseen
 from tests.coincidence_kernel import CoincidenceKernel
+from tests.networks import weight_files as files
 
 KERNEL = kt.TransformerKernel(beta=0.0, gamma=0.7, activation=kt.Cosine(b1=1.0, b2=0.5))
 MLP = kt.MLPKernel(
@@ -31,8 +34,8 @@ CURVE = {"num_samples": [2, 20], "ridge": 0.1}
 ROOMS = ("copying", "gram", "kernels", "measure", "networks", "solvers", "tasks", "theory")
 # What a reader never gets in hand, or what is a setting and not a result.
 NOT_RESULTS = {
-    "CopyingNetwork", "Design", "Configuration", "LanguageTraining", "MLPConfig", "NetworkConfig",
-    "Plan", "Schedule", "Setting", "Template", "TrainingConfig", "TransformerConfig", "Wildcard",
+    "Ball", "CopyingNetwork", "Design", "Configuration", "LanguageTraining", "MLPConfig", "NetworkConfig",
+    "Plan", "Schedule", "Sentences", "Setting", "Template", "TrainingConfig", "TransformerConfig", "Wildcard",
     "Zipf",
 }  # fmt: skip
 
@@ -82,6 +85,12 @@ def copying():
     return kt.copying.train(net, schedule, num_seeds=1)
 
 
+def head_identities():
+    with tempfile.TemporaryDirectory() as folder:
+        file = files.save(Path(folder), files.llama(files.draw()), num_attention_heads=files.HEADS)
+        return kt.networks.head_identities(file, permutations=9)
+
+
 MAKERS = {
     "Certificate": lambda: kt.verify(KERNEL, TASK),
     "NextTokenCertificate": lambda: kt.theory.verify_next_token(NEXT, COPY),
@@ -94,6 +103,9 @@ MAKERS = {
     "Separation": lambda: kt.theory.separation(MLP, TASK),
     "Spectrum": lambda: kt.population_spectrum(KERNEL, kt.tasks.load("aba_abb", vocab_size=10**8)),
     "PopulationPower": lambda: kt.theory.population_power(KERNEL, TASK),
+    "Region": lambda: kt.theory.certify_region(
+        kt.AttentionKernel(1.0, 0.7), TASK, beta=(0.5, 0.51), gamma=(0.5, 0.51)
+    ),
     "TemplateStatistics": lambda: kt.theory.template_statistics(KERNEL, TASK),
     "SigmaMap": sigma_map,
     "Report": report,
@@ -125,6 +137,10 @@ MAKERS = {
     "UnseenScores": lambda: kt.NextTokenRidge(NEXT, ridge=0.1).fit(COPY.sample(6)).predict_unseen(),
     "TransformerKernel": lambda: KERNEL,
     "MLPKernel": lambda: MLP,
+    "HeadIdentities": head_identities,
+    "Probe": lambda: kt.probe(
+        np.sin, kt.tasks.load("aba_abb", vocab_size=60), num_samples=[4], substitutions=8
+    ),
     "TrainingResult": network,
     "TaskData": lambda: kt.networks.draw_task_data(TASK, num_samples=6, seeds=(0,)),
     "TrainingPath": copying,

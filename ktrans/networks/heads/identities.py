@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from tqdm import tqdm
 
 from ktrans._checks import as_int, as_probability, check_flag
+from ktrans._results import Result
 from ktrans.networks.heads import own, rotary
 from ktrans.networks.heads.layers import read_layers, width
 from ktrans.networks.heads.layouts import Layer, find_layout
@@ -28,7 +29,7 @@ Heads = Float[np.ndarray, "layers heads"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class HeadIdentities:
+class HeadIdentities(Result):
     """a I in W_Qᵀ W_K and b I in W_O W_V of every head, found by `head_identities`.
 
     Arrays are (layers, heads). With x̂ the normalised residual stream (its LayerNorm's scale is in
