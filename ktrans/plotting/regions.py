@@ -34,7 +34,6 @@ def region_figure(region: Region) -> Figure:
     axes.set_xlabel("β")
     axes.set_ylabel("γ")
     share = np.floor(1000 * region.share) / 10
-    axes.set_title(
-        f"N of {region.task_name or 'the task'}, {region.kernel}:\nproved nonsingular on {share:g} %"
-    )
+    task = region.task_name or "the task"
+    axes.set_title(f"N of {task}, {region.kernel}:\nproved nonsingular on {share:g} %")
     return figure

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ktrans._numerics import in_float64
 from ktrans.kernels.attention.exact import class_sums, exact_values, partial_derivatives
 from ktrans.kernels.attention.multigraph import PairGraph
 
@@ -18,7 +17,6 @@ _POINTS = 12  # on the circle of Cauchy's formula, of error (radius/distance)^po
 _RADIUS = 0.04  # for parameters of order 1; with all nodes fixed the sums are entire but for 1/β
 
 
-@in_float64
 def traced_values(graphs: Sequence[PairGraph], beta: Any, gamma: Any, rtol: float) -> jax.Array:
     """K_attn of each class for traced β, γ; as accurate as `exact_values`, but without its bound.
 
@@ -30,7 +28,15 @@ def traced_values(graphs: Sequence[PairGraph], beta: Any, gamma: Any, rtol: floa
 
     Returns:
         Float64, shape (number of graphs,); differentiable to any order.
+
+    Raises:
+        ValueError: if JAX works in 32 bits.
     """
+    if not jax.config.jax_enable_x64:
+        raise ValueError(
+            "`beta` and `gamma` must be traced in 64 bits, and JAX is set to 32; transform kernels "
+            "within `jax.enable_x64(True)`."
+        )
     return _derivative(tuple(graphs), rtol, (0, 0))(
         jnp.asarray(beta, jnp.float64), jnp.asarray(gamma, jnp.float64)
     )
