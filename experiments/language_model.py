@@ -149,7 +149,7 @@ def read_data(config: Config, cache: Path | None) -> TextData:
 
 def _name(config: Config, data: TextData) -> str:
     """What all but the seed is known by."""
-    record = dataclasses.asdict(config) | {"seeds": None, "data": data.digest()}
+    record = dataclasses.asdict(config) | {"seeds": None, "data": data.fingerprint()}
     return digest(record)[:16]
 
 

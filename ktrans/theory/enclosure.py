@@ -27,7 +27,7 @@ class Enclosure(NamedTuple):
         return True if bool(np.all((self.lower > 0) | (self.upper < 0))) else None
 
 
-def enclose_spectrum(kernel: object, task: object) -> Enclosure:
+def enclose_spectrum(kernel: TokenSymmetricKernel, task: TemplateTask) -> Enclosure:
     """Enclosures of the eigenvalues of N in ball arithmetic (python-flint).
 
     The balls start from the bounds on K_attn for a transformer kernel with a cosine, whose dual is

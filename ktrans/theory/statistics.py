@@ -22,7 +22,7 @@ _EIGENVALUE_ROUNDING = 8 * 2.0**-52
 _SHARED = ("matrix", "spectrum", "self_kernel", "pattern")  # what does not depend on m
 
 
-class Spectrum(NamedTuple):
+class BoundedEigenvalues(NamedTuple):
     """Eigenvalues of N in ascending order, and one bound on the error of each."""
 
     eigenvalues: Float[np.ndarray, "r"]
@@ -55,7 +55,7 @@ class TemplateStatistics(Result):
         return self.matrix.value
 
     @cached_property
-    def spectrum(self) -> Spectrum:
+    def spectrum(self) -> BoundedEigenvalues:
         """The eigenvalues of N with a bound."""
         return enclosed_spectrum(self.matrix)
 
@@ -101,7 +101,7 @@ class TemplateStatistics(Result):
         return root[:, None] * self.template_matrix * root + np.diag(self.self_kernel) / num_samples
 
 
-def template_statistics(kernel: object, task: object) -> TemplateStatistics:
+def template_statistics(kernel: TokenSymmetricKernel, task: TemplateTask) -> TemplateStatistics:
     """The statistics of a kernel on a task.
 
     Args:
@@ -117,7 +117,7 @@ def template_statistics(kernel: object, task: object) -> TemplateStatistics:
     return TemplateStatistics(check_kernel(kernel), check_task(task))
 
 
-def regression_statistics(kernel: object, task: object) -> TemplateStatistics:
+def regression_statistics(kernel: TokenSymmetricKernel, task: TemplateTask) -> TemplateStatistics:
     """The same for a task with numbers as labels; others are refused before N is computed."""
     statistics = template_statistics(kernel, task)
     if statistics.task.is_symbolic:
@@ -128,7 +128,7 @@ def regression_statistics(kernel: object, task: object) -> TemplateStatistics:
     return statistics
 
 
-def template_matrix(kernel: object, task: object) -> np.ndarray:
+def template_matrix(kernel: TokenSymmetricKernel, task: TemplateTask) -> np.ndarray:
     """The template matrix N_ij = K(sub(z_i, s), sub(z_j, s′)), s and s′ with disjoint images.
 
     The images avoid all regular tokens. For a token-symmetric kernel N does not depend on the
@@ -160,7 +160,7 @@ def template_matrix(kernel: object, task: object) -> np.ndarray:
     return bounded_template_matrix(kernel, task).value
 
 
-def bounded_template_matrix(kernel: object, task: object) -> Bounded:
+def bounded_template_matrix(kernel: TokenSymmetricKernel, task: TemplateTask) -> Bounded:
     """The template matrix with a bound on the error of each entry.
 
     Args:
@@ -181,7 +181,7 @@ def bounded_template_matrix(kernel: object, task: object) -> Bounded:
     return Bounded((value + value.T) / 2, (bound + bound.T) / 2, certified and not by_quadrature)
 
 
-def enclosed_spectrum(matrix: Bounded) -> Spectrum:
+def enclosed_spectrum(matrix: Bounded) -> BoundedEigenvalues:
     """Eigenvalues of a symmetric matrix with a bound on their error.
 
     |λ_i(N) − λ_i(N̂)| ≤ ‖N − N̂‖₂ ≤ max_i Σ_j E_ij (Weyl; the row sums bound the norm of a symmetric
@@ -200,7 +200,7 @@ def enclosed_spectrum(matrix: Bounded) -> Spectrum:
     """
     eigenvalues = np.linalg.eigvalsh(matrix.value)
     rounding = _EIGENVALUE_ROUNDING * len(eigenvalues) * np.linalg.norm(matrix.value)
-    return Spectrum(eigenvalues, float(matrix.bound.sum(axis=1).max() + rounding))
+    return BoundedEigenvalues(eigenvalues, float(matrix.bound.sum(axis=1).max() + rounding))
 
 
 def check_kernel(kernel: object) -> TokenSymmetricKernel:
