@@ -18,7 +18,7 @@ MAX_BYTES = 2**20
 
 
 @dataclass(frozen=True)
-class Measured:
+class KeptRun:
     """A run of a figure.
 
     Attributes:
@@ -33,7 +33,7 @@ class Measured:
     trained: int | None
     numbers: dict[str, str]
 
-    def joined(self, other: "Measured") -> "Measured":
+    def joined(self, other: "KeptRun") -> "KeptRun":
         """With a later run of the same: what is unfinished adds to what there is."""
         if other.trained is None:
             return other
@@ -43,14 +43,14 @@ class Measured:
         return replace(most, numbers=self.numbers | other.numbers)
 
 
-Runs = dict[str, dict[str, Measured]]
+Runs = dict[str, dict[str, KeptRun]]
 
 
 def read_runs(file: Path) -> Runs:
     """The runs that are kept, by figure and kind, but those of configurations that have changed."""
     kept = read_json(file, max_bytes=MAX_BYTES) if file.exists() else {}
     runs = {
-        name: {kind: Measured(**entry) for kind, entry in kinds.items()}
+        name: {kind: KeptRun(**entry) for kind, entry in kinds.items()}
         for name, kinds in kept.items()
     }
     return {
@@ -93,7 +93,7 @@ def _configuration(figure: Figure, kind: str) -> str:
     return digest({"configuration": figure.configuration(kind), "ktrans": version})[:16]
 
 
-def _find(figure: Figure, results: Path) -> Iterator[tuple[str, Measured]]:
+def _find(figure: Figure, results: Path) -> Iterator[tuple[str, KeptRun]]:
     for kind in (QUICK, PAPER):
         record = figure.results(results / kind / figure.name, kind)
         if record is None and kind == PAPER:
@@ -102,9 +102,9 @@ def _find(figure: Figure, results: Path) -> Iterator[tuple[str, Measured]]:
             yield kind, _measured(figure, kind, record)
 
 
-def _measured(figure: Figure, kind: str, record: Record) -> Measured:
+def _measured(figure: Figure, kind: str, record: Record) -> KeptRun:
     numbers = {row["what"]: row["text"] for row in figure.compare(record, "") if row["text"]}
-    return Measured(_configuration(figure, kind), _run(record), record.get("trained"), numbers)
+    return KeptRun(_configuration(figure, kind), _run(record), record.get("trained"), numbers)
 
 
 def _run(record: Record) -> str:

@@ -164,7 +164,7 @@ def _identity(cell: Cell) -> Record:
     """What the training depends on."""
     data = cell.draw()
     network = cell.model.configuration(data).to_dict()
-    return {"network": network, "training": cell.training.to_dict(), "data": data.digest()}
+    return {"network": network, "training": cell.training.to_dict(), "data": data.fingerprint()}
 
 
 def _train(cell: Cell, checkpoint: Path | None = None) -> list[Record]:

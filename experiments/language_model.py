@@ -158,7 +158,7 @@ def _read_text(config: Config) -> Text:
 
 def _name(config: Config, data: TextData) -> str:
     """What all but the seed is known by."""
-    record = dataclasses.asdict(config) | {"seeds": None, "data": data.digest()}
+    record = dataclasses.asdict(config) | {"seeds": None, "data": data.fingerprint()}
     return digest(record)[:16]
 
 

@@ -27,7 +27,7 @@ _TEST_SEED = 10**6  # beyond the seeds of training sets
 
 
 @dataclass(frozen=True)
-class Setting:
+class PlottedTask:
     """A transformer kernel with φ = cos(b₁t + b₂), and the vocabulary: m, or None for m = n."""
 
     beta: float
@@ -49,16 +49,16 @@ class Setting:
         return kt.TransformerKernel(beta=self.beta, gamma=self.gamma, activation=activation)
 
 
-PLAIN_IS_GOOD = Setting(beta=4.0, gamma=1.0, b1=1.5, b2=0.4, vocab_size=None)
-COLLISIONS_MATTER = Setting(beta=1.0, gamma=1.0, b1=1.5, b2=0.4, vocab_size=None)
-MORE_SAMPLES_THAN_TOKENS = Setting(beta=1.0, gamma=0.7, b1=1.0, b2=0.5, vocab_size=1000)
+PLAIN_IS_GOOD = PlottedTask(beta=4.0, gamma=1.0, b1=1.5, b2=0.4, vocab_size=None)
+COLLISIONS_MATTER = PlottedTask(beta=1.0, gamma=1.0, b1=1.5, b2=0.4, vocab_size=None)
+MORE_SAMPLES_THAN_TOKENS = PlottedTask(beta=1.0, gamma=0.7, b1=1.0, b2=0.5, vocab_size=1000)
 
 
 @dataclass(frozen=True)
 class Config:
     """What is measured."""
 
-    settings: tuple[Setting, ...]
+    settings: tuple[PlottedTask, ...]
     num_samples: tuple[int, ...]
     seeds: int
     flow_num_samples: int
@@ -92,7 +92,7 @@ def compute(config: Config) -> dict[str, dict[str, Any]]:
     return {each.title: _panel(each, config) for each in config.settings}
 
 
-def _panel(setting: Setting, config: Config) -> dict[str, Any]:
+def _panel(setting: PlottedTask, config: Config) -> dict[str, Any]:
     unseen, seen = _measure_ridge(setting, config)
     counts = np.array(config.num_samples, float)
     grid = np.geomspace(counts[0], counts[-1], _GRID_POINTS)
@@ -116,7 +116,7 @@ def _panel(setting: Setting, config: Config) -> dict[str, Any]:
     }
 
 
-def _measure_ridge(setting: Setting, config: Config) -> tuple[np.ndarray, np.ndarray]:
+def _measure_ridge(setting: PlottedTask, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Errors on unseen symbols and on new strings of the training distribution, (n, seeds)."""
     cells = [(n, seed) for n in config.num_samples for seed in range(config.seeds)]
     errors = [
@@ -126,7 +126,7 @@ def _measure_ridge(setting: Setting, config: Config) -> tuple[np.ndarray, np.nda
     return table[..., 0], table[..., 1]
 
 
-def _ridge_errors(setting: Setting, config: Config, n: int, seed: int) -> tuple[float, float]:
+def _ridge_errors(setting: PlottedTask, config: Config, n: int, seed: int) -> tuple[float, float]:
     task = _task(setting, config, n)
     test = task.sample(_TEST_STRINGS, seed=_TEST_SEED + seed)
     model = fit_ridge(setting.kernel, task.sample(n, seed=seed), config.ridge)
@@ -134,7 +134,7 @@ def _ridge_errors(setting: Setting, config: Config, n: int, seed: int) -> tuple[
     return unseen_error(model, task), seen
 
 
-def _flow(setting: Setting, config: Config) -> dict[str, Any]:
+def _flow(setting: PlottedTask, config: Config) -> dict[str, Any]:
     seeds = show_progress(range(config.seeds), "training sets")
     measured = [_flow_errors(setting, config, seed) for seed in seeds]
     grid = np.geomspace(config.times[0], config.times[-1], _GRID_POINTS).tolist()
@@ -151,7 +151,7 @@ def _flow(setting: Setting, config: Config) -> dict[str, Any]:
     }
 
 
-def _flow_errors(setting: Setting, config: Config, seed: int) -> np.ndarray:
+def _flow_errors(setting: PlottedTask, config: Config, seed: int) -> np.ndarray:
     """At each time."""
     n = config.flow_num_samples
     data = _task(setting, config, n).sample(n, seed=seed)
@@ -159,18 +159,18 @@ def _flow_errors(setting: Setting, config: Config, seed: int) -> np.ndarray:
     return (flow.predict_unseen(config.times) - data.task.labels) ** 2 @ data.task.weights
 
 
-def _ridge_points(setting: Setting, config: Config, counts: np.ndarray) -> list[Point]:
+def _ridge_points(setting: PlottedTask, config: Config, counts: np.ndarray) -> list[Point]:
     rule = {"ridge": config.ridge}
     return [Point(_task(setting, config, n), n, rule) for n in counts.tolist()]
 
 
-def _flow_points(setting: Setting, config: Config, times: Iterable[float]) -> list[Point]:
+def _flow_points(setting: PlottedTask, config: Config, times: Iterable[float]) -> list[Point]:
     n = config.flow_num_samples
     return [Point(_task(setting, config, n), n, {"time": t}) for t in times]
 
 
 def _errors(
-    form: Callable[..., kt.Curve], setting: Setting, points: Iterable[Point]
+    form: Callable[..., kt.Curve], setting: PlottedTask, points: Iterable[Point]
 ) -> list[float]:
     """Mean squared errors on unseen symbols by one of the closed forms."""
     kernel = setting.kernel
@@ -178,7 +178,7 @@ def _errors(
     return [float(curve.mse[0]) for curve in curves]
 
 
-def _risks(setting: Setting, points: Iterable[Point]) -> list[float]:
+def _risks(setting: PlottedTask, points: Iterable[Point]) -> list[float]:
     kernel = setting.kernel
     curves = [
         in_distribution_curve(kernel, task, num_samples=[n], **rule) for task, n, rule in points
@@ -191,7 +191,7 @@ def _mean(errors: np.ndarray) -> dict[str, list[float]]:
     return {"measured": errors.mean(axis=1).tolist(), "stderr": stderr.tolist()}
 
 
-def _task(setting: Setting, config: Config, n: float) -> kt.TemplateTask:
+def _task(setting: PlottedTask, config: Config, n: float) -> kt.TemplateTask:
     return with_vocabulary(kt.tasks.load(config.task), setting.vocab_size or round(n))
 
 

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from experiments._figures import FIGURES, NOT_THERE, PAPER, QUICK, Figure
-from experiments._measured import Measured, Runs, as_json, find_runs, merge, read_runs
+from experiments._measured import KeptRun, Runs, as_json, find_runs, merge, read_runs
 from ktrans._files import write_whole
 
 _HEAD = """# Reproducing the figures
@@ -34,7 +34,7 @@ def document(runs: Runs) -> str:
     return "\n".join([_HEAD, *(_section(figure, runs[figure.name]) for figure in FIGURES)])
 
 
-def _section(figure: Figure, runs: dict[str, Measured]) -> str:
+def _section(figure: Figure, runs: dict[str, KeptRun]) -> str:
     lines = [f"## {figure.name}", "", _sentence(figure.claim), ""]
     lines += [f"`ktrans reproduce {figure.name}`; {_runs(figure, runs)}", ""]
     return "\n".join(lines + _numbers(figure, runs))
@@ -46,13 +46,13 @@ def _sentence(claim: str) -> str:
     return f"{first}{claim[1:]}."
 
 
-def _runs(figure: Figure, runs: dict[str, Measured]) -> str:
+def _runs(figure: Figure, runs: dict[str, KeptRun]) -> str:
     times = {QUICK: f"{figure.quick:g} min on two cores", PAPER: figure.paper}
     said = {kind: runs[kind].run if kind in runs else "not run here" for kind in times}
     return "; ".join(f"{kind}: {said[kind]} ({time})" for kind, time in times.items()) + "."
 
 
-def _numbers(figure: Figure, runs: dict[str, Measured]) -> list[str]:
+def _numbers(figure: Figure, runs: dict[str, KeptRun]) -> list[str]:
     """A table with a column for each configuration that has been run."""
     kinds = [kind for kind in (QUICK, PAPER) if kind in runs]
     if not figure.published or not kinds:
@@ -65,7 +65,7 @@ def _numbers(figure: Figure, runs: dict[str, Measured]) -> list[str]:
     return [*lines, ""]
 
 
-def _missing(measured: Measured) -> str:
+def _missing(measured: KeptRun) -> str:
     return NOT_THERE if measured.trained is None else "not trained yet"
 
 

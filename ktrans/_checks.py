@@ -11,6 +11,11 @@ from typing import Any, get_args
 import numpy as np
 from jaxtyping import Float
 
+# What parameters are: a number, a whole one, and several; the functions below read them.
+Number = float | int | np.floating | np.integer
+Whole = int | np.integer
+Numbers = Sequence[Number] | np.ndarray
+
 SHOWN = 60
 LARGEST_SEED = 2**63 - 1
 

@@ -21,7 +21,7 @@ from ktrans._provenance import versions
 from ktrans.cli.explore.export import python_script, sweep_toml, task_toml
 from ktrans.cli.explore.page import use_one_blas_thread
 from ktrans.cli.output import write_json
-from ktrans.measure.exploration import Setting, explore
+from ktrans.measure.exploration import ExplorerSetting, explore
 from ktrans.plotting.exploration import curve_panel, matrix_panel, spectrum_panel
 from ktrans.tasks import TemplateTask
 
@@ -96,7 +96,7 @@ def _ridges(n: int, config: Config) -> list[dict[str, Any]]:
 
 
 def _rows(task: TemplateTask, config: Config) -> Iterator[Row]:
-    first = Setting(vocab_size=task.vocab_size)
+    first = ExplorerSetting(vocab_size=task.vocab_size)
     panels = [panel(explore(task, first)) for panel in PANELS]
     for name, changes in sliders(task, config).items():
         settings = [replace(first, **change) for change in changes]
@@ -105,7 +105,7 @@ def _rows(task: TemplateTask, config: Config) -> Iterator[Row]:
         yield Row(task.name, name, *(list(each) for each in zip(*times, strict=True)))
 
 
-def _move(task: TemplateTask, setting: Setting, panels: list[Any]) -> tuple[float, float]:
+def _move(task: TemplateTask, setting: ExplorerSetting, panels: list[Any]) -> tuple[float, float]:
     wall, processor = time.perf_counter(), time.process_time()
     view = explore(task, setting)
     for panel in panels:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
 from scipy import stats
 
-from ktrans._checks import LARGEST_SEED, as_distinct, as_int, check_word
+from ktrans._checks import LARGEST_SEED, Numbers, Whole, as_distinct, as_int, check_word
 from ktrans._numerics import as_plain, in_float64, to_host
 from ktrans._progress import Progress, in_silence
 from ktrans._results import Result
@@ -81,9 +81,9 @@ class Alignment(Result):
 
 
 def alignment(
-    embedding_dims: object,
+    embedding_dims: Numbers,
     *,
-    vocab_size: object,
+    vocab_size: Whole,
     num_seen: object,
     num_heads: object = 4,
     head_dim: object = 16,
@@ -91,8 +91,8 @@ def alignment(
     initial_b: object = 0.0,
     tied: object = True,
     allow_wide_heads: object = False,
-    num_draws: object = 64,
-    seed: object = 0,
+    num_draws: Whole = 64,
+    seed: Whole = 0,
     progress: Progress = in_silence,
 ) -> Alignment:
     """Gradient ratios of all parameter groups at initialisation, estimated over draws.

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ktrans._checks import Numbers
 from ktrans._results import Result
 from ktrans.copying.alignment import Alignment, alignment
 from ktrans.copying.network import IDENTITY
@@ -50,7 +51,7 @@ class CopyingCertificate(Result):
         return own | {"holds": self.holds, "alignment": self.alignment.to_dict()}
 
 
-def verify(embedding_dims: object = DEFAULT_DIMS, **settings: Any) -> CopyingCertificate:
+def verify(embedding_dims: Numbers = DEFAULT_DIMS, **settings: Any) -> CopyingCertificate:
     """Check the copying theorems at initialisation.
 
     Theorem 4.1: without b, for every choice of learning rates, max_g R_g → 0 as d_emb → ∞.

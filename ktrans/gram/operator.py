@@ -82,7 +82,7 @@ class GramOperator(AbstractSquareGram):
     @in_float64
     def __init__(
         self,
-        kernel: Any,
+        kernel: TokenSymmetricKernel | str,
         dataset: Dataset | ArrayLike,
         *,
         regular_tokens: ArrayLike | None = None,

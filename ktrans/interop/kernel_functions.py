@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
-from ktrans._checks import as_array, as_int, as_real, one_line, shown
+from ktrans._checks import Whole, as_array, as_int, as_real, one_line, shown
 from ktrans._numerics import in_float64
 from ktrans.kernels._perceptron import KINDS, AbstractPerceptronKernel
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
@@ -106,7 +106,7 @@ def from_neural_tangents(
     *,
     get: object,
     context_length: object,
-    vocab_size: object,
+    vocab_size: Whole,
     encoding: object = "flat",
     input_scale: object = 1.0,
 ) -> ForeignKernel:
@@ -149,7 +149,7 @@ def from_neural_tangents(
 
 
 def to_neural_tangents(
-    kernel: object,
+    kernel: TokenSymmetricKernel | str,
     *,
     ntk: object = None,
     context_length: int | None = None,
@@ -197,7 +197,7 @@ def to_neural_tangents(
     return kernel_fn
 
 
-def _by_kind(kernel: object, ntk: object) -> dict[str, TokenSymmetricKernel]:
+def _by_kind(kernel: TokenSymmetricKernel | str, ntk: object) -> dict[str, TokenSymmetricKernel]:
     own = _as_kernel("kernel", kernel)
     found: dict[str, TokenSymmetricKernel] = {"nngp": own}
     if isinstance(own, AbstractPerceptronKernel):

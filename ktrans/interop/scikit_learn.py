@@ -56,7 +56,7 @@ class GramFunction:
         1.0
     """
 
-    def __init__(self, kernel: Any):
+    def __init__(self, kernel: TokenSymmetricKernel | str):
         self.kernel = _check_kernel(kernel)
         self._values = PairValues(self.kernel)
 
@@ -106,7 +106,7 @@ class GramTransformer(Parametrised, TransformerMixin, BaseEstimator):
         (3,)
     """
 
-    def __init__(self, kernel: Any):
+    def __init__(self, kernel: TokenSymmetricKernel | str):
         self.kernel = kernel
 
     def fit(self, X: Any, y: Any = None) -> "GramTransformer":
@@ -158,7 +158,7 @@ class GaussianProcessKernel(Kernel):
         2.18
     """
 
-    def __init__(self, kernel: Any, optimise: Any = None):
+    def __init__(self, kernel: TokenSymmetricKernel | str, optimise: Any = None):
         self.kernel = kernel
         self.optimise = optimise
 
@@ -240,7 +240,7 @@ def _values(kernel: TokenSymmetricKernel, classes: PairClasses) -> Float[np.ndar
     return np.asarray(kernel.evaluate_pairs(classes.tokens1, classes.tokens2).value)
 
 
-def _check_kernel(kernel: Any) -> TokenSymmetricKernel:
+def _check_kernel(kernel: TokenSymmetricKernel | str) -> TokenSymmetricKernel:
     if not isinstance(kernel, TokenSymmetricKernel):
         raise TypeError(f"`kernel` must be a token-symmetric kernel; got {shown(kernel)}.")
     return kernel

@@ -1,18 +1,17 @@
 """How much of the target lies in leading eigenspaces of samples."""
 
-from typing import Any
-
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
-from ktrans._checks import check_kind
+from ktrans._checks import Whole, check_kind
 from ktrans.gram.operator import GramOperator
 from ktrans.measure.collisions.pair_counts import pair_table
 from ktrans.measure.eigenpairs import top_eigenpairs
 from ktrans.theory.spectrum.power import read_target
 
 
-def target_alignment(operator: Any, labels: object) -> float:
+def target_alignment(operator: GramOperator, labels: ArrayLike) -> float:
     """Kernel–target alignment yᵀ K̂ y / (‖K̂‖_F ‖y‖²).
 
     The Frobenius norm comes from the counts of pairs by class, in O(n).
@@ -47,7 +46,9 @@ def target_alignment(operator: Any, labels: object) -> float:
     return float(y @ (operator @ y) / (frobenius * (y @ y)))
 
 
-def cumulative_power(operator: Any, labels: object, *, count: object) -> Float[np.ndarray, "e"]:
+def cumulative_power(
+    operator: GramOperator, labels: ArrayLike, *, count: Whole
+) -> Float[np.ndarray, "e"]:
     """Share of ‖y‖² in the span of the first j eigenvectors of K̂, j = 1, …, count.
 
     Args:

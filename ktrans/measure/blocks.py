@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from scipy.linalg import subspace_angles
 
-from ktrans._checks import check_kind
+from ktrans._checks import Whole, check_kind
 from ktrans._progress import Progress, in_silence
 from ktrans._results import Result
 from ktrans._tables import TextTable
 from ktrans.gram.operator import GramOperator
+from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.measure.collisions.graph import SAME, CollisionGraph, as_operator, collision_graph
 from ktrans.measure.eigenpairs import leading_eigenpairs, top_eigenpairs
 from ktrans.tasks import Dataset
@@ -46,7 +47,7 @@ class OrderedGram(Result):
         return float(np.isclose(self.matrix, limit, rtol=SAME, atol=0.0).mean())
 
 
-def ordered_gram(statistics: TemplateStatistics, n: object, seed: object = 0) -> OrderedGram:
+def ordered_gram(statistics: TemplateStatistics, n: Whole, seed: Whole = 0) -> OrderedGram:
     """Draw n samples and order their Gram matrix by template, the paper's Figure 3.
 
     Args:
@@ -135,8 +136,8 @@ class BlockStructure(Result):
 
 
 def block_structure(
-    kernel: object,
-    dataset: Any,
+    kernel: TokenSymmetricKernel | GramOperator,
+    dataset: Dataset,
     *,
     progress: Progress = in_silence,
 ) -> BlockStructure:
@@ -185,7 +186,7 @@ def block_structure(
 class _Blocks:
     """The steps of `block_structure`; the operator is built in the first that needs it."""
 
-    def __init__(self, kernel: object, dataset: Dataset):
+    def __init__(self, kernel: TokenSymmetricKernel | GramOperator, dataset: Dataset):
         self._kernel, self._dataset = kernel, dataset
         self._ids, self._n = dataset.template_ids, len(dataset)
         self._counts = np.bincount(self._ids, minlength=dataset.task.num_templates)

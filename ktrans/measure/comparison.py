@@ -9,14 +9,23 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import as_int, as_ints, as_non_negative, check_word, shown
+from ktrans._checks import (
+    Number,
+    Numbers,
+    Whole,
+    as_int,
+    as_ints,
+    as_non_negative,
+    check_word,
+    shown,
+)
 from ktrans._numerics import as_plain
 from ktrans._progress import Progress, in_silence
 from ktrans._results import Result
 from ktrans._tables import TextTable, with_bound
 from ktrans.kernels.base import Estimate
 from ktrans.kernels.coefficients import PairValues
-from ktrans.measure.reasons import Measured, reasons
+from ktrans.measure.reasons import ErrorsAt, reasons
 from ktrans.measure.unseen import (
     MAX_SAMPLES,
     Kernels,
@@ -185,10 +194,10 @@ def compare(
     kernels: Kernels,
     task: TemplateTask,
     *,
-    num_samples: Any,
-    num_seeds: Any,
-    ridge: object,
-    num_test: Any = 1000,
+    num_samples: Numbers,
+    num_seeds: Whole,
+    ridge: Number,
+    num_test: Whole = 1000,
     progress: Progress = in_silence,
 ) -> Comparison:
     """Ridge regression with several kernels on the same training sets, and why they differ.
@@ -273,7 +282,7 @@ def _conclude(
     errors: Float[np.ndarray, "n seeds 2"],
 ) -> KernelComparison:
     last = int(np.argmax(design.num_samples))
-    measured = Measured(design.num_samples[last], *np.moveaxis(errors[last], -1, 0))
+    measured = ErrorsAt(design.num_samples[last], *np.moveaxis(errors[last], -1, 0))
     return KernelComparison(
         certificate=certificate,
         unseen=errors[..., 0],
@@ -300,7 +309,7 @@ def _eigenvalues(task: TemplateTask, design: Design, values: PairValues) -> Floa
     return np.linalg.eigvalsh((matrix + matrix.T) / 2)[::-1] / len(tokens)
 
 
-def _read(kernels: object, task: object) -> dict[str, TemplateStatistics]:
+def _read(kernels: Kernels, task: TemplateTask) -> dict[str, TemplateStatistics]:
     if isinstance(kernels, TemplateTask):
         raise TypeError(
             "`kernels` must stand before `task`, as in `ktrans.compare(kernels, task)`; got a task."

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -12,7 +11,7 @@ from matfree import decomp
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from ktrans._checks import as_int, as_positive, as_reals, check_kind, shown
+from ktrans._checks import Number, as_int, as_positive, as_reals, check_kind, shown
 from ktrans._numerics import in_float64
 from ktrans._progress import Progress, in_silence
 from ktrans._results import Result
@@ -77,7 +76,7 @@ class SpectralDensity(Result):
 
 
 def spectral_density(
-    operator: Any,
+    operator: GramOperator,
     *,
     num_probes: int = 8,
     num_steps: int = 40,
@@ -129,7 +128,7 @@ def spectral_density(
     return SpectralDensity(nodes, weights, operator.shape[0], size)
 
 
-def effective_dimension(density: Any, *, ridge: object) -> Estimate:
+def effective_dimension(density: SpectralDensity, *, ridge: Number) -> Estimate:
     """tr K̂ (K̂ + λ)⁻¹ = Σ_i λ_i / (λ_i + λ) of a Gram matrix.
 
     Args:

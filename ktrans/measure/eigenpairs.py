@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from ktrans._checks import as_int
+from ktrans._checks import Whole, as_int
 from ktrans.gram.operator import GramOperator
 
 _DENSE_SAMPLES = 800  # up to here a dense eigensolver is faster than Lanczos
@@ -31,7 +31,7 @@ class Eigenpairs(NamedTuple):
     residuals: np.ndarray
 
 
-def top_eigenpairs(operator: GramOperator, count: object) -> Eigenpairs:
+def top_eigenpairs(operator: GramOperator, count: Whole) -> Eigenpairs:
     """The largest eigenvalues of a Gram matrix: dense for small n, else Lanczos to 1e-6 relative.
 
     Args:

@@ -40,7 +40,7 @@ Kind = Literal["estimated", "certified"]
 
 
 @dataclass(frozen=True)
-class Setting:
+class ExplorerSetting:
     """Where the sliders stand.
 
     Attributes:
@@ -92,7 +92,7 @@ class Setting:
         )
 
 
-class Measured(NamedTuple):
+class MeasuredCurve(NamedTuple):
     """Errors on all unseen symbols at once, for each training set and the first n of its samples.
 
     Exact for each training set and the kernel's values; NaN where these are estimates that make K̂
@@ -121,13 +121,13 @@ class View(Result):
         curve_samples: n of the predicted curves.
         closed_form: Predicted error for ρ → ∞.
         corrected: Predicted error at this ρ, collisions counted; None without `spectrum`.
-        measured: Measured errors.
+        measured: MeasuredCurve errors.
         samples_needed: n at which `closed_form` is a quarter of chance.
         chance: Error of the best constant.
         seconds: What all of it took.
     """
 
-    setting: Setting
+    setting: ExplorerSetting
     kind: Kind
     rtol: float | None
     templates: tuple[str, ...]
@@ -141,7 +141,7 @@ class View(Result):
     curve_samples: np.ndarray
     closed_form: np.ndarray
     corrected: np.ndarray | None
-    measured: Measured
+    measured: MeasuredCurve
     samples_needed: float
     chance: float
     seconds: float
@@ -157,7 +157,7 @@ class View(Result):
         return self.kind == "certified" and self.sigma_min > self.bound
 
 
-def read_explorable(task: object) -> TemplateTask:
+def read_explorable(task: TemplateTask) -> TemplateTask:
     """The task, if curves can be drawn for it.
 
     Raises:
@@ -173,7 +173,7 @@ def read_explorable(task: object) -> TemplateTask:
     return known
 
 
-def explore(task: object, setting: Setting, *, rtol: float | None = None) -> View:
+def explore(task: TemplateTask, setting: ExplorerSetting, *, rtol: float | None = None) -> View:
     """All that an explorer shows, in a fraction of a second unless a bound is asked for.
 
     Args:
@@ -191,7 +191,7 @@ def explore(task: object, setting: Setting, *, rtol: float | None = None) -> Vie
     Example:
         >>> import ktrans as kt
         >>> task = kt.tasks.load("same_different", vocab_size=100)
-        >>> view = explore(task, Setting(beta=0.0, vocab_size=50, num_samples=16))
+        >>> view = explore(task, ExplorerSetting(beta=0.0, vocab_size=50, num_samples=16))
         >>> view.kind, view.diversity, view.measured.mse.shape
         ('estimated', 25.0, (4, 2))
     """
@@ -227,7 +227,7 @@ def explore(task: object, setting: Setting, *, rtol: float | None = None) -> Vie
     )
 
 
-def certify(task: object, setting: Setting) -> View:
+def certify(task: TemplateTask, setting: ExplorerSetting) -> View:
     """The exact view, with finer kernel values where the first leave N undecided; takes seconds."""
     view = explore(task, setting, rtol=REFINEMENTS[0])
     if view.kind == "certified" and not view.decided:
@@ -235,7 +235,7 @@ def certify(task: object, setting: Setting) -> View:
     return view
 
 
-def _kernel(setting: Setting, rtol: float | None) -> TokenSymmetricKernel:
+def _kernel(setting: ExplorerSetting, rtol: float | None) -> TokenSymmetricKernel:
     return QuickKernel(setting.kernel()) if rtol is None else setting.kernel(rtol)
 
 
@@ -248,8 +248,8 @@ class _TrainingSet(NamedTuple):
 
 
 def _measure(
-    kernel: TokenSymmetricKernel, task: Any, known: TemplateTask, setting: Setting
-) -> Measured:
+    kernel: TokenSymmetricKernel, task: TemplateTask, known: TemplateTask, setting: ExplorerSetting
+) -> MeasuredCurve:
     """Ridge regression on the first n samples of each training set."""
     halvings = int(np.log2(setting.num_samples / _FEWEST_SAMPLES))
     counts = [setting.num_samples >> j for j in range(halvings, -1, -1)]
@@ -257,7 +257,7 @@ def _measure(
     sets = [_training_set(task, *plan, seed) for seed in range(setting.num_sets)]
     predictions = np.array([_predict(kernel, some, counts, setting.ridge) for some in sets])
     errors = (predictions - np.asarray(known.labels)) ** 2 @ known.weights
-    return Measured(np.array(counts, dtype=float), errors)
+    return MeasuredCurve(np.array(counts, dtype=float), errors)
 
 
 def _predict(

@@ -12,7 +12,7 @@ from ktrans.theory.statistics import TemplateStatistics
 LEARNT = 0.25  # an error of at most this share of chance counts as learnt
 
 
-class Measured(NamedTuple):
+class ErrorsAt(NamedTuple):
     """Errors of ridge regression at one n, one for each training set."""
 
     num_samples: int
@@ -21,7 +21,7 @@ class Measured(NamedTuple):
 
 
 def reasons(
-    statistics: TemplateStatistics, certificate: Certificate, measured: Measured
+    statistics: TemplateStatistics, certificate: Certificate, measured: ErrorsAt
 ) -> tuple[str, ...]:
     """Sentences on N, on what the kernel cannot tell apart, and on what was measured.
 
@@ -56,7 +56,7 @@ def _about_matrix(certificate: Certificate, groups: int) -> str:
     return "N is singular: predictions on fresh strings cannot follow every labelling."
 
 
-def _about_errors(certificate: Certificate, measured: Measured) -> str:
+def _about_errors(certificate: Certificate, measured: ErrorsAt) -> str:
     n, unseen, inside = measured
     return (
         f"At n = {n} the error is {_shown(unseen)} on unseen symbols and {_shown(inside)} in "
@@ -64,7 +64,7 @@ def _about_errors(certificate: Certificate, measured: Measured) -> str:
     )
 
 
-def _meaning(certificate: Certificate, measured: Measured) -> str:
+def _meaning(certificate: Certificate, measured: ErrorsAt) -> str:
     limit = LEARNT * (certificate.chance or 0.0)
     if measured.unseen.mean() <= limit:
         return "what is learnt carries over to unseen symbols"

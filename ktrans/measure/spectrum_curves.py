@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from ktrans._checks import as_int, as_ints, check_word, shown
+from ktrans._checks import Numbers, Whole, as_int, as_ints, check_word, shown
 from ktrans._progress import Progress, in_silence
 from ktrans._results import Result
 from ktrans.gram.operator import GramOperator
+from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.coefficients import PairValues
 from ktrans.measure.eigenpairs import top_eigenpairs
+from ktrans.tasks import TemplateTask
 from ktrans.tasks.diversity import with_vocabulary
 from ktrans.theory.spectrum.population import Spectrum, operator_spectrum, population_operator
 from ktrans.theory.statistics import TemplateStatistics, template_statistics
@@ -42,10 +44,10 @@ class DiversitySpectrum(Result):
 def diversity_spectrum(
     statistics: TemplateStatistics,
     *,
-    num_samples: object,
-    vocab_sizes: object,
-    spare: object = _SPARE_EIGENVALUES,
-    seed: object = 0,
+    num_samples: Whole,
+    vocab_sizes: Numbers,
+    spare: Whole = _SPARE_EIGENVALUES,
+    seed: Whole = 0,
     progress: Progress = in_silence,
 ) -> DiversitySpectrum:
     """Leading eigenvalues of K̂/n for several vocabularies.
@@ -148,13 +150,13 @@ class SpectrumCurves(Result):
 
 
 def spectrum_curves(
-    kernel: object,
-    task: object,
+    kernel: TokenSymmetricKernel,
+    task: TemplateTask,
     *,
-    vocab_sizes: object,
-    num_samples: object,
-    sampled_sizes: object,
-    seed: object = 0,
+    vocab_sizes: Numbers,
+    num_samples: Whole,
+    sampled_sizes: Numbers,
+    seed: Whole = 0,
     progress: Progress = in_silence,
 ) -> SpectrumCurves:
     """Population spectra at `vocab_sizes` and spectra of samples at `sampled_sizes`.

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ktrans._checks import as_distinct, as_int, shown
+from ktrans._checks import Whole, as_distinct, as_int, shown
 from ktrans._results import Result
 from ktrans.tasks import Dataset, TemplateTask
 
@@ -52,7 +52,7 @@ class TaskData(Result):
         """Train, validation and test strings."""
         return self.train, self.validation, self.test
 
-    def digest(self) -> str:
+    def fingerprint(self) -> str:
         """A hash of seeds, strings and labels, by which a checkpoint knows its data."""
         hashed = hashlib.sha256(repr(self.seeds).encode())
         for part in self.parts:
@@ -61,7 +61,7 @@ class TaskData(Result):
 
 
 def draw_task_data(
-    task: object, *, num_samples: object, seeds: object, num_unseen: object = 512
+    task: TemplateTask, *, num_samples: Whole, seeds: object, num_unseen: object = 512
 ) -> TaskData:
     """Train, validation and test strings of a task, for each seed.
 

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from tqdm import tqdm
 
-from ktrans._checks import as_int, check_kind, shown
+from ktrans._checks import Whole, as_int, check_kind, shown
 from ktrans._files import write_whole
 from ktrans._results import Result
 from ktrans.networks import checkpoint as files
@@ -92,7 +92,7 @@ def train_language_model(
     data: Any,
     training: Any,
     *,
-    seed: object = 0,
+    seed: Whole = 0,
     checkpoint: str | Path | None = None,
     progress: bool = False,
 ) -> LanguageResult:
@@ -248,7 +248,7 @@ def _identity(
     return {
         "network": start,
         "training": training.to_dict(),
-        "data": {"sha256": data.digest()},
+        "data": {"sha256": data.fingerprint()},
         "seed": seed,
     }
 

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from ktrans._checks import as_array, as_int, check_kind
+from ktrans._checks import Whole, as_array, as_int, check_kind
 from ktrans.networks.tokens import check_ids
 from ktrans.networks.transformer import Transformer
 
@@ -36,8 +36,8 @@ def perplexity(
     tokens: Any,
     *,
     stride: object = None,
-    max_windows: object = None,
-    batch_size: object = 8,
+    max_windows: Whole | None = None,
+    batch_size: Whole = 8,
 ) -> Perplexity:
     """The perplexity of a language model on token ids.
 
@@ -115,7 +115,7 @@ def _window_losses(
     return jax.lax.map(mean_loss, windows, batch_size=batch_size)
 
 
-def _spread(count: int, max_windows: object) -> Int[np.ndarray, "n"]:
+def _spread(count: int, max_windows: Whole | None) -> Int[np.ndarray, "n"]:
     """The numbers of all windows, or of as many as wanted, from the first to the last."""
     wanted = count if max_windows is None else as_int("max_windows", max_windows, 1)
     return np.linspace(0, count - 1, min(wanted, count)).astype(int)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import UInt
 from tqdm import tqdm
 
-from ktrans._checks import as_int, one_line, shown
+from ktrans._checks import Whole, as_int, one_line, shown
 from ktrans._files import check_array, check_size, refuse_damage, write_whole
 from ktrans._results import Result
 from ktrans.networks.text import Text
@@ -54,7 +54,7 @@ class TextData(Result):
         for name in Text._fields:
             check_ids(name, getattr(self, name), size)
 
-    def digest(self) -> str:
+    def fingerprint(self) -> str:
         """A hash of all ids, by which a checkpoint knows its data."""
         hashed = hashlib.sha256(str(self.num_tokens).encode())
         for name in Text._fields:
@@ -64,7 +64,7 @@ class TextData(Result):
         return hashed.hexdigest()
 
 
-def train_tokenizer(text: Text, vocab_size: object) -> Any:
+def train_tokenizer(text: Text, vocab_size: Whole) -> Any:
     """A byte-level byte-pair tokenizer of GPT-2's kind, trained on the training documents.
 
     Args:
@@ -195,7 +195,7 @@ def _cached(
 ) -> UInt[np.ndarray, "n"]:
     if folder is None:
         return _encode(documents, tokenizer, bar)
-    path = folder / f"{name}-{_digest(documents, tokenizer)[:16]}.npy"
+    path = folder / f"{name}-{_fingerprint(documents, tokenizer)[:16]}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         ids = _encode(documents, tokenizer, bar)
@@ -214,7 +214,7 @@ def _map_ids(path: Path, num_tokens: int) -> UInt[np.ndarray, "n"]:
     return ids
 
 
-def _digest(documents: tuple[str, ...], tokenizer: Any) -> str:
+def _fingerprint(documents: tuple[str, ...], tokenizer: Any) -> str:
     hashed = hashlib.sha256(tokenizer.to_str().encode())
     for document in documents:
         # Documents of their own, not the text they make together.

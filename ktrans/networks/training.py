@@ -173,7 +173,7 @@ def _identity(
 ) -> dict[str, dict[str, Any]]:
     """What a checkpoint must have been made with; the number of steps may be raised later."""
     path = {key: value for key, value in training.to_dict().items() if key != "steps"}
-    return {"network": network.to_dict(), "training": path, "data": {"sha256": data.digest()}}
+    return {"network": network.to_dict(), "training": path, "data": {"sha256": data.fingerprint()}}
 
 
 def _start(network: NetworkConfig, data: TaskData, training: TrainingConfig) -> _State:

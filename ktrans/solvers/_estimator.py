@@ -131,7 +131,9 @@ def check_truth(name: str, truth: np.ndarray, predicted: np.ndarray) -> None:
         )
 
 
-def read_training(kernel: Any, data: Any, labels: ArrayLike | None) -> Training:
+def read_training(
+    kernel: TokenSymmetricKernel | str, data: Any, labels: ArrayLike | None
+) -> Training:
     """The Gram matrix and labels of `fit(dataset)`, `fit(tokens, labels)` or `fit(K, labels)`."""
     task = data.task if isinstance(data, Dataset | GramOperator) else None
     if labels is None:
@@ -206,7 +208,7 @@ def _real_labels(name: str, labels: np.ndarray) -> np.ndarray:
     return _finite_labels(name, labels.astype(np.float64))
 
 
-def _read_gram(kernel: Any, data: Any) -> AbstractSquareGram:
+def _read_gram(kernel: TokenSymmetricKernel | str, data: Any) -> AbstractSquareGram:
     if isinstance(kernel, TokenSymmetricKernel):
         if isinstance(data, GramOperator):
             return _of_kernel(data, kernel)

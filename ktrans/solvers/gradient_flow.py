@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import as_array, as_int, as_positive, as_real
+from ktrans._checks import Number, Whole, as_array, as_int, as_positive, as_real
+from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.solvers._estimator import Regressor
 from ktrans.solvers.spectral import SpectralEstimator, read_range
 
@@ -104,12 +105,12 @@ class KernelGradientFlow(_TimedEstimator):
 
     def __init__(
         self,
-        kernel: Any,
+        kernel: TokenSymmetricKernel | str,
         *,
         max_time: Any = np.inf,
         method: Any = "auto",
-        tolerance: Any = 1e-9,
-        max_iterations: Any = 400,
+        tolerance: Number = 1e-9,
+        max_iterations: Whole = 400,
         on_failure: Any = "raise",
     ):
         self.kernel = kernel
@@ -157,13 +158,13 @@ class KernelGradientDescent(_TimedEstimator):
 
     def __init__(
         self,
-        kernel: Any,
-        learning_rate: Any,
+        kernel: TokenSymmetricKernel | str,
+        learning_rate: Number,
         *,
         max_steps: Any = 10**6,
         method: Any = "auto",
-        tolerance: Any = 1e-9,
-        max_iterations: Any = 400,
+        tolerance: Number = 1e-9,
+        max_iterations: Whole = 400,
         on_failure: Any = "raise",
     ):
         self.kernel = kernel

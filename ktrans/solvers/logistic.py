@@ -7,10 +7,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from ktrans._checks import as_array, as_positive
+from ktrans._checks import Number, Whole, as_array, as_positive
 from ktrans._numerics import in_float64
 from ktrans.gram.base import LinearMap, apply
 from ktrans.gram.dense import MatrixMap
+from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.solvers._estimator import Estimator, check_fitted, check_truth, predict_unseen_with
 from ktrans.solvers.linear_system import sum_copies
 from ktrans.solvers.newton import (
@@ -61,11 +62,11 @@ class KernelLogisticRegression(Estimator):
 
     def __init__(
         self,
-        kernel: Any,
-        ridge: Any,
+        kernel: TokenSymmetricKernel | str,
+        ridge: Number,
         *,
-        tolerance: Any = 1e-8,
-        max_iterations: Any = 10_000,
+        tolerance: Number = 1e-8,
+        max_iterations: Whole = 10_000,
         on_failure: Any = "raise",
     ):
         self.kernel = kernel

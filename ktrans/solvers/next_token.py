@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ktrans._checks import as_array, shown
+from ktrans._checks import Number, Whole, as_array, shown
 from ktrans._results import Result
 from ktrans.gram.operator import GramOperator
+from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.patterns.classes import as_tokens
 from ktrans.solvers._estimator import Estimator, check_fitted, check_truth
 from ktrans.solvers.linear_system import Method
@@ -100,11 +101,11 @@ class NextTokenRidge(Estimator):
 
     def __init__(
         self,
-        kernel: Any,
-        ridge: Any,
+        kernel: TokenSymmetricKernel | str,
+        ridge: Number,
         *,
-        negatives: Any = 1,
-        seed: Any = 0,
+        negatives: Whole = 1,
+        seed: Whole = 0,
         method: Method = "auto",
         tolerance: float = 1e-10,
         max_iterations: int = 1000,

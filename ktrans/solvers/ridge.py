@@ -6,7 +6,8 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ktrans._checks import as_non_negative, as_positive
+from ktrans._checks import Number, Whole, as_non_negative, as_positive
+from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.solvers._estimator import Regressor, check_fitted, predict_unseen_with, read_targets
 from ktrans.solvers.linear_system import (
     Method,
@@ -64,12 +65,12 @@ class KernelRidge(Regressor):
 
     def __init__(
         self,
-        kernel: Any,
-        ridge: Any,
+        kernel: TokenSymmetricKernel | str,
+        ridge: Number,
         *,
         method: Any = "auto",
-        tolerance: Any = 1e-10,
-        max_iterations: Any = 1000,
+        tolerance: Number = 1e-10,
+        max_iterations: Whole = 1000,
         on_failure: Any = "raise",
     ):
         self.kernel = kernel
@@ -99,7 +100,7 @@ class KernelRidge(Regressor):
             system,
             method=self.method,
             tolerance=tolerance,
-            max_iterations=self.max_iterations,
+            max_iterations=int(self.max_iterations),
         )
         self._sums = found.value
         duals = dual_coefficients(system, self.gram_.distinct, targets, self._sums)

@@ -5,7 +5,8 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import as_array, as_positive, shown
+from ktrans._checks import Number, Numbers, Whole, as_array, as_positive, shown
+from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.solvers.solution import OnFailure
 from ktrans.solvers.spectral import SpectralEstimator
 
@@ -38,12 +39,12 @@ class KernelRidgePath(SpectralEstimator):
 
     def __init__(
         self,
-        kernel: Any,
-        ridges: Any,
+        kernel: TokenSymmetricKernel | str,
+        ridges: Numbers,
         *,
         method: Any = "auto",
-        tolerance: Any = 1e-9,
-        max_iterations: Any = 400,
+        tolerance: Number = 1e-9,
+        max_iterations: Whole = 400,
         on_failure: Any = "raise",
     ):
         self.kernel = kernel

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from ktrans._checks import ConvergenceError, as_array, as_positive, as_reals, shown
+from ktrans._checks import ConvergenceError, Number, Whole, as_array, as_positive, as_reals, shown
 from ktrans.gram.base import sum_copies
 from ktrans.solvers._estimator import Estimator, check_fitted, predict_unseen_with, read_targets
 from ktrans.solvers.linear_system import LARGEST_DENSE
@@ -26,8 +26,8 @@ class SpectralEstimator(Estimator):
 
     method: Literal["auto", "dense", "lanczos"]
     _methods = ("auto", "dense", "lanczos")
-    tolerance: float
-    max_iterations: int
+    tolerance: Number
+    max_iterations: Whole
     on_failure: OnFailure
 
     def _fitted_share(self, parameter: float, values: np.ndarray) -> np.ndarray:
@@ -61,7 +61,7 @@ class SpectralEstimator(Estimator):
             lambda values: self._fitted_share(last, values),
             method=self.method_,
             tolerance=tolerance,
-            max_iterations=self.max_iterations,
+            max_iterations=int(self.max_iterations),
         )
         self._check_fit()
         self._report(self.error_estimate([last])[0], tolerance)

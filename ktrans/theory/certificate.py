@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ktrans._checks import as_non_negative
+from ktrans._checks import Number, as_non_negative
 from ktrans._numerics import as_plain
 from ktrans._results import Result
 from ktrans._tables import TextTable, digits, with_bound
@@ -18,7 +18,7 @@ from ktrans.kernels.transformer import TransformerKernel
 from ktrans.tasks import TemplateTask
 from ktrans.theory.curves.plain import plain_samples_needed
 from ktrans.theory.separation import Separation, describe_separation, separate
-from ktrans.theory.statistics import Spectrum, TemplateStatistics, template_statistics
+from ktrans.theory.statistics import BoundedEigenvalues, TemplateStatistics, template_statistics
 from ktrans.theory.structure import is_singular_by_structure
 
 # Half of the labels' power: the error at which a task of two templates has n ν_min = 2 σ.
@@ -111,7 +111,9 @@ class Certificate(Result):
         return as_plain(vars(self) | {"holds": self.holds})
 
 
-def verify(kernel: object, task: object, *, ridge: object = 1e-6) -> Certificate:
+def verify(
+    kernel: TokenSymmetricKernel, task: TemplateTask, *, ridge: Number = 1e-6
+) -> Certificate:
     """Check the hypotheses of the generalisation theorem for one kernel and one task.
 
     Lemma: ridge regression with a token-symmetric kernel generalises on unseen symbols as n and ρ
@@ -147,14 +149,14 @@ def verify(kernel: object, task: object, *, ridge: object = 1e-6) -> Certificate
 
 
 @np.errstate(invalid="ignore")  # a kernel that is not finite is undecided, not a warning
-def certify(statistics: TemplateStatistics, *, ridge: object = 1e-6) -> Certificate:
+def certify(statistics: TemplateStatistics, *, ridge: Number = 1e-6) -> Certificate:
     """`verify` from statistics that are there already."""
     penalty, known, symmetric = as_non_negative("ridge", ridge), statistics.task, statistics.kernel
     matrix, spectrum, pattern = statistics.matrix, statistics.spectrum, statistics.pattern
     indefinite = matrix.certified and bool(spectrum.eigenvalues.min() + spectrum.bound < 0)
     nonsingular = None if indefinite else _decide(pattern, spectrum, matrix.certified)
     separation = separate(statistics)
-    follows = None if known.is_symbolic or indefinite else separation.follows(known.labels)
+    follows = None if known.is_symbolic or indefinite else separation.follows(statistics.labels)
     sigma = statistics.self_kernel
     smallest = float(np.abs(spectrum.eigenvalues).min())
     return Certificate(
@@ -199,7 +201,7 @@ def describe_kernel(kernel: TokenSymmetricKernel) -> str:
     return " ".join(repr(kernel).split()).replace("( ", "(").replace(" )", ")")
 
 
-def _decide(pattern: np.ndarray, spectrum: Spectrum, certified: bool) -> bool | None:
+def _decide(pattern: np.ndarray, spectrum: BoundedEigenvalues, certified: bool) -> bool | None:
     if is_singular_by_structure(pattern):
         return False
     if certified and spectrum.eigenvalues.min() > spectrum.bound:

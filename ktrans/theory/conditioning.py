@@ -12,11 +12,13 @@ from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from tqdm import tqdm
 
-from ktrans._checks import as_array, as_real, shown
+from ktrans._checks import Numbers, as_array, as_real, shown
 from ktrans._numerics import in_float64, is_traced
 from ktrans._results import Result
 from ktrans._store import Store
+from ktrans.kernels._activation import Activation
 from ktrans.kernels.activations import Cosine
+from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.transformer import TransformerKernel
 from ktrans.tasks import TemplateTask
 from ktrans.theory.statistics import (
@@ -63,7 +65,7 @@ class BestConditioned(Result):
 
 
 @in_float64
-def sigma_min(kernel: object, task: object) -> Any:
+def sigma_min(kernel: TokenSymmetricKernel, task: TemplateTask) -> Any:
     """The smallest singular value of N, differentiable in the kernel's parameters.
 
     Args:
@@ -88,11 +90,11 @@ def sigma_min(kernel: object, task: object) -> Any:
 
 
 def attention_sigma_map(
-    task: object,
+    task: TemplateTask,
     *,
-    betas: object,
-    gammas: object,
-    activation: object,
+    betas: Numbers,
+    gammas: Numbers,
+    activation: Activation,
     rtol: float = _MAP_RTOL,
     checkpoint: str | os.PathLike | None = None,
 ) -> SigmaMap:
@@ -132,7 +134,7 @@ def _attention_row(
     task: TemplateTask,
     beta: float,
     gammas: Float[np.ndarray, "b"],
-    activation: object,
+    activation: Activation,
     rtol: float,
     store: Store | None,
 ) -> Sequence[Sequence[float]]:
@@ -149,12 +151,12 @@ def _attention_row(
 
 
 def cosine_sigma_map(
-    task: object,
+    task: TemplateTask,
     *,
     beta: float,
     gamma: float,
-    b1: object,
-    b2: object,
+    b1: Numbers,
+    b2: Numbers,
     rtol: float = _MAP_RTOL,
 ) -> SigmaMap:
     """σ_min(N) of K_trans with φ = cos(b₁t + b₂) over (b₁, b₂); K_attn is computed once.
@@ -182,7 +184,7 @@ def cosine_sigma_map(
     return _as_map(rows, columns, np.array(found).T.reshape(3, len(rows), len(columns)))
 
 
-def best_conditioned(task: object) -> BestConditioned:
+def best_conditioned(task: TemplateTask) -> BestConditioned:
     """The (β, γ, b₁, b₂) with the smallest condition number of N that a search finds.
 
     A grid over all four, then Nelder–Mead from its best point in the logarithms of β, γ, b₁ and in

@@ -31,7 +31,7 @@ class Enclosure(NamedTuple):
         return bool(np.any(self.upper < 0))
 
 
-def enclose_spectrum(kernel: object, task: object) -> Enclosure:
+def enclose_spectrum(kernel: TokenSymmetricKernel, task: TemplateTask) -> Enclosure:
     """Enclosures of the eigenvalues of N in ball arithmetic (python-flint).
 
     The balls start from the kernel's own values and bounds. From there on nothing is approximated

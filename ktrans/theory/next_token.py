@@ -27,7 +27,7 @@ from ktrans.tasks import TemplateTask
 from ktrans.tasks.candidates import EnlargedTemplates, enlarged_templates
 from ktrans.theory.certificate import describe_kernel
 from ktrans.theory.statistics import (
-    Spectrum,
+    BoundedEigenvalues,
     check_kernel,
     check_task,
     enclosed_spectrum,
@@ -83,7 +83,7 @@ class NextTokenCertificate(Result):
         return as_plain(vars(self))
 
 
-def enlarged_template_matrix(kernel: object, task: object) -> Bounded:
+def enlarged_template_matrix(kernel: TokenSymmetricKernel, task: TemplateTask) -> Bounded:
     """N[(z, c), (z′, c′)] = K(zc, z′c′) on fresh strings, with a bound on the error of each entry.
 
     Args:
@@ -101,7 +101,7 @@ def enlarged_template_matrix(kernel: object, task: object) -> Bounded:
     return symmetrised(check_kernel(kernel).bounded(enlarged.tokens1, enlarged.tokens2))
 
 
-def verify_next_token(kernel: object, task: object) -> NextTokenCertificate:
+def verify_next_token(kernel: TokenSymmetricKernel, task: TemplateTask) -> NextTokenCertificate:
     """Whether a kernel learns to predict symbols that it has never seen.
 
     Rows of N that are equal by symmetry form classes, with equal scores on unseen symbols for every
@@ -227,7 +227,7 @@ def _first_of(classes: Int[np.ndarray, "q"]) -> Int[np.ndarray, "c"]:
     return np.unique(classes, return_index=True)[1]
 
 
-def _spectrum(matrix: Bounded, rows: Int[np.ndarray, "c"]) -> Spectrum:
+def _spectrum(matrix: Bounded, rows: Int[np.ndarray, "c"]) -> BoundedEigenvalues:
     """Eigenvalues of N on some rows and the same columns, with a bound."""
     kept = np.ix_(rows, rows)
     return enclosed_spectrum(Bounded(matrix.value[kept], matrix.bound[kept]))

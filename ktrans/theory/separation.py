@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ktrans._checks import as_reals, shown
 from ktrans._results import Result
@@ -45,7 +46,7 @@ class Separation(Result):
         """The groups as templates."""
         return tuple(tuple(self.templates[i] for i in group) for group in self.groups)
 
-    def follows(self, labels: object) -> bool | None:
+    def follows(self, labels: ArrayLike) -> bool | None:
         """Whether predictions on unseen symbols can be these labels: whether N has them in range.
 
         Args:
@@ -71,7 +72,7 @@ class Separation(Result):
         return None if self.rank is None else True
 
 
-def separation(kernel: object, task: object) -> Separation:
+def separation(kernel: TokenSymmetricKernel, task: TemplateTask) -> Separation:
     """Which templates a kernel can tell apart on unseen symbols, whatever the training labels.
 
     With one row and column of N kept for each group of equal rows, N = E Ñ Eᵀ with E the indicators
@@ -113,7 +114,7 @@ def separate(statistics: TemplateStatistics) -> Separation:
     )
 
 
-def mlp_groups(task: object) -> Groups:
+def mlp_groups(task: TemplateTask) -> Groups:
     """Templates between which no perceptron on one-hot strings can tell on unseen symbols.
 
     Two fresh strings agree only where their templates have the same regular token, so N_ij is a
@@ -165,7 +166,7 @@ def describe_separation(
         )
     elif not tells_all:
         yield f"Rows of N are equal: on unseen symbols the kernel {_abilities(task, found)}."
-    if not tells_all and not task.is_symbolic and found.follows(task.labels):
+    if not tells_all and not task.is_symbolic and found.follows(np.asarray(task.labels)):
         yield "The labels of this task are equal where it cannot tell: these it can learn."
 
 

@@ -18,7 +18,7 @@ from ktrans.theory.structure import entry_pattern
 _SHARED = ("matrix", "spectrum", "self_kernel", "pattern")  # what does not depend on m
 
 
-class Spectrum(NamedTuple):
+class BoundedEigenvalues(NamedTuple):
     """Eigenvalues of N in ascending order, and one bound on the error of each."""
 
     eigenvalues: Float[np.ndarray, "r"]
@@ -51,7 +51,7 @@ class TemplateStatistics(Result):
         return self.matrix.value
 
     @cached_property
-    def spectrum(self) -> Spectrum:
+    def spectrum(self) -> BoundedEigenvalues:
         """The eigenvalues of N with a bound."""
         return enclosed_spectrum(self.matrix)
 
@@ -97,7 +97,7 @@ class TemplateStatistics(Result):
         return root[:, None] * self.template_matrix * root + np.diag(self.self_kernel) / num_samples
 
 
-def template_statistics(kernel: object, task: object) -> TemplateStatistics:
+def template_statistics(kernel: TokenSymmetricKernel, task: TemplateTask) -> TemplateStatistics:
     """The statistics of a kernel on a task.
 
     Args:
@@ -113,7 +113,7 @@ def template_statistics(kernel: object, task: object) -> TemplateStatistics:
     return TemplateStatistics(check_kernel(kernel), check_task(task))
 
 
-def regression_statistics(kernel: object, task: object) -> TemplateStatistics:
+def regression_statistics(kernel: TokenSymmetricKernel, task: TemplateTask) -> TemplateStatistics:
     """The same for a task with numbers as labels; others are refused before N is computed."""
     statistics = template_statistics(kernel, task)
     if statistics.task.is_symbolic:
@@ -124,7 +124,7 @@ def regression_statistics(kernel: object, task: object) -> TemplateStatistics:
     return statistics
 
 
-def template_matrix(kernel: object, task: object) -> np.ndarray:
+def template_matrix(kernel: TokenSymmetricKernel, task: TemplateTask) -> np.ndarray:
     """The template matrix N_ij = K(sub(z_i, s), sub(z_j, s′)), s and s′ with disjoint images.
 
     The images avoid all regular tokens. For a token-symmetric kernel N does not depend on the
@@ -156,7 +156,7 @@ def template_matrix(kernel: object, task: object) -> np.ndarray:
     return bounded_template_matrix(kernel, task).value
 
 
-def bounded_template_matrix(kernel: object, task: object) -> Bounded:
+def bounded_template_matrix(kernel: TokenSymmetricKernel, task: TemplateTask) -> Bounded:
     """The template matrix with a bound on the error of each entry.
 
     Args:
@@ -188,7 +188,7 @@ def symmetrised(matrix: Bounded) -> Bounded:
     return Bounded(mean, np.where(same, bound, wider), certified)
 
 
-def enclosed_spectrum(matrix: Bounded) -> Spectrum:
+def enclosed_spectrum(matrix: Bounded) -> BoundedEigenvalues:
     """Eigenvalues of a symmetric matrix with a bound on their error, that of the solver included.
 
     |λ_i(N) − λ_i(N̂)| ≤ ‖N − N̂‖₂ ≤ max_i Σ_j E_ij (Weyl; the row sums bound the norm of a symmetric
@@ -208,10 +208,10 @@ def enclosed_spectrum(matrix: Bounded) -> Spectrum:
     """
     size = len(matrix.value)
     if not (np.isfinite(matrix.value).all() and np.isfinite(matrix.bound).all()):
-        return Spectrum(np.full(size, np.nan), np.inf)
+        return BoundedEigenvalues(np.full(size, np.nan), np.inf)
     eigenvalues, vectors = np.linalg.eigh(matrix.value)
     entries = matrix.bound.sum(axis=1).max() * (1 + gamma(size))
-    return Spectrum(
+    return BoundedEigenvalues(
         eigenvalues, float(entries + residual_bound(matrix.value, eigenvalues, vectors))
     )
 

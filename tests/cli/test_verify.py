@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -58,8 +59,8 @@ def test_the_measured_error_falls_where_the_closed_form_says(verified, capsys):
 def test_the_table_is_readable(capsys):
     status, out, _ = run(capsys, ["verify", "aba_abb", *SMALL])
     assert status == 0
-    assert "yes, certified                no, certified singular" in out
-    assert "1.7486308" in out
+    assert re.search(r"yes, certified +no, certified singular", out)
+    assert "17486308" in out
     assert "transformer: Certified" in out
     assert "MLP (NTK): Refuted" in out
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments import _figures, reproducing
-from experiments._measured import Measured, as_json, find_runs, merge, read_runs
+from experiments._measured import KeptRun, as_json, find_runs, merge, read_runs
 from ktrans.cli.output import write_json
 
 FIGURE = "theorem_rates"
@@ -52,9 +52,9 @@ def test_numbers_of_a_configuration_that_has_changed_are_not_kept(results, tmp_p
 
 
 def test_unfinished_runs_add_to_each_other_and_a_finished_one_replaces_them():
-    few = Measured("same", "2 of 9 trainings", 2, {"a": "1", "b": "2"})
-    more = Measured("same", "3 of 9 trainings", 3, {"b": "3", "c": "4"})
-    whole = Measured("same", "run here", None, {"a": "5"})
+    few = KeptRun("same", "2 of 9 trainings", 2, {"a": "1", "b": "2"})
+    more = KeptRun("same", "3 of 9 trainings", 3, {"b": "3", "c": "4"})
+    whole = KeptRun("same", "run here", None, {"a": "5"})
     joined = merge({"f": {"paper": few}}, {"f": {"paper": more}})["f"]["paper"]
     assert joined == dataclasses.replace(more, numbers={"a": "1", "b": "3", "c": "4"})
     assert few.joined(whole) == whole

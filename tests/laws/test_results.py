@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 import ktrans as kt
 from ktrans._results import Result, equal
 from ktrans.measure.comparison import Comparison
-from ktrans.measure.exploration import Setting, explore
+from ktrans.measure.exploration import ExplorerSetting, explore
 from ktrans.measure.report import investigate
 from ktrans.measure.unseen import Plan, measure_unseen
 from tests.coincidence_kernel import CoincidenceKernel
@@ -34,8 +34,8 @@ CURVE = {"num_samples": [2, 20], "ridge": 0.1}
 ROOMS = ("copying", "gram", "kernels", "measure", "networks", "solvers", "tasks", "theory")
 # What a reader never gets in hand, or what is a setting and not a result.
 NOT_RESULTS = {
-    "Ball", "CopyingNetwork", "Design", "Configuration", "LanguageTraining", "MLPConfig",
-    "NetworkConfig", "Plan", "Schedule", "Sentences", "Setting", "Template", "TrainingConfig",
+    "Ball", "Configuration", "CopyingNetwork", "Design", "ExplorerSetting", "LanguageTraining",
+    "MLPConfig", "NetworkConfig", "Plan", "Schedule", "Sentences", "Template", "TrainingConfig",
     "TransformerConfig", "Wildcard", "Zipf",
 }  # fmt: skip
 
@@ -122,7 +122,7 @@ MAKERS = {
     "SpectralDensity": lambda: kt.measure.spectral_density(
         kt.GramOperator(KERNEL, DATA), num_probes=2, num_steps=4
     ),
-    "View": lambda: explore(TASK, Setting(beta=0.0, vocab_size=8, num_samples=8)),
+    "View": lambda: explore(TASK, ExplorerSetting(beta=0.0, vocab_size=8, num_samples=8)),
     "TemplateTask": lambda: kt.tasks.load("copy", vocab_size=9),
     "Dataset": lambda: DATA,
     "Solution": lambda: kt.KernelRidge(MLP, ridge=0.1).fit(DATA).solution,

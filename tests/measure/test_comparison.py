@@ -105,7 +105,7 @@ def test_tasks_that_are_not_uniform_have_the_limit_curve_alone():
         ({"task": kt.tasks.load("copy")}, ValueError, "`task` has symbols as labels"),
     ],
 )
-def test_wrong_inputs_are_named(unchecked, changes, kind, sentence):
+def test_wrong_inputs_are_named(changes, kind, sentence):
     given = {"task": TASK, "kernels": KERNELS} | DESIGN | changes
     task, kernels = given.pop("task"), given.pop("kernels")
     with pytest.raises(kind, match=sentence):

@@ -8,11 +8,11 @@ import pytest
 
 import ktrans as kt
 from ktrans.cli.explore.export import python_script, sweep_toml, task_toml
-from ktrans.measure.exploration import Setting, certify, explore, read_explorable
+from ktrans.measure.exploration import ExplorerSetting, certify, explore, read_explorable
 from ktrans.sweeps import read_sweep
 
 TASK = kt.tasks.load("same_different", vocab_size=40)
-SMALL = Setting(vocab_size=40, num_samples=64)
+SMALL = ExplorerSetting(vocab_size=40, num_samples=64)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_a_task_without_the_symmetry_has_no_corrected_curve():
     task = kt.TemplateTask.from_templates(
         {"αα": 1.0, "αβ": -1.0}, vocab_size=4, substitution=[4.0, 3.0, 2.0, 1.0]
     )
-    view = explore(task, Setting(vocab_size=4, num_samples=16))
+    view = explore(task, ExplorerSetting(vocab_size=4, num_samples=16))
     assert view.corrected is None
     assert view.spectrum is None
     assert np.isfinite(view.closed_form).all()
@@ -83,7 +83,7 @@ def test_a_task_without_the_symmetry_has_no_corrected_curve():
 )
 def test_a_setting_out_of_range_is_refused(change, sentence):
     with pytest.raises(ValueError, match=sentence):
-        Setting(**change)
+        ExplorerSetting(**change)
 
 
 @pytest.mark.parametrize("labels", [{"α": "α"}, {"αα": 1.0, "αβ": 1.0}])
@@ -119,7 +119,7 @@ def test_exports_of_a_task_with_everything_are_executable(readout):
         {("?x", "a'b"): 1.0, ("a'b", "?x"): -1.0}, vocab_size=9, noise_std=0.1,
         weights=[1.0, 3.0], substitution=kt.tasks.Zipf(1.5), name='"odd"',
     )  # fmt: skip
-    view = explore(task, Setting(beta=0.0, vocab_size=9, num_samples=16, readout=readout))
+    view = explore(task, ExplorerSetting(beta=0.0, vocab_size=9, num_samples=16, readout=readout))
     names = {}
     with contextlib.redirect_stdout(io.StringIO()):
         exec(python_script(task, view), names)

@@ -58,13 +58,15 @@ def test_cached_tokens_are_mapped_and_not_computed_again(tokenizer, tmp_path, mo
     monkeypatch.setattr(tokens, "_encode", None)
     again = tokenize(TEXT, tokenizer, cache=tmp_path)
     assert isinstance(again.train, np.memmap)
-    assert again.digest() == first.digest() == tokenize_without_cache(tokenizer, monkeypatch)
+    assert (
+        again.fingerprint() == first.fingerprint() == tokenize_without_cache(tokenizer, monkeypatch)
+    )
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def tokenize_without_cache(tokenizer, monkeypatch):
     monkeypatch.undo()
-    return tokenize(TEXT, tokenizer).digest()
+    return tokenize(TEXT, tokenizer).fingerprint()
 
 
 def test_other_documents_or_another_tokenizer_have_a_cache_of_their_own(tokenizer, tmp_path):

@@ -2,6 +2,7 @@
 
 import warnings
 
+import jaxtyping
 import pytest
 from sklearn.utils._testing import SkipTest
 from sklearn.utils.estimator_checks import estimator_checks_generator
@@ -64,6 +65,14 @@ SLOW_ON_STRINGS = (
     "check_regressor_data_not_an_array",
     "check_regressors_train",
 )
+
+
+@pytest.fixture(autouse=True)
+def _without_the_hook():
+    """scikit-learn gives parameters that are of no kind we know: it is `fit` that refuses them."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def name_of(check):

@@ -21,7 +21,7 @@ from ktrans.cli.explore.export import python_script, sweep_toml, task_toml
 from ktrans.cli.explore.text import CSS, cards, export, failure, header
 from ktrans.measure.exploration import (
     MOST_SAMPLES,
-    Setting,
+    ExplorerSetting,
     View,
     certify,
     explore,
@@ -99,17 +99,17 @@ def serve(task: TemplateTask, workers: Workers, address: str, port: int) -> Any:
     Returns:
         A Bokeh server.
     """
-    setting = Setting(vocab_size=task.vocab_size)
+    setting = ExplorerSetting(vocab_size=task.vocab_size)
     explore(task, setting)
     first = explore(task, setting)
     return get_server(
-        lambda: Page(task, first, workers).layout,
+        lambda: ExplorerPage(task, first, workers).layout,
         port=port, address=address, title=f"ktrans · {task.name}", show=False, start=False,
         websocket_origin=[f"{address}:{port}", f"localhost:{port}"],
     )  # fmt: skip
 
 
-class Page:
+class ExplorerPage:
     """The page of one browser window.
 
     All methods run in the server's loop; what workers compute comes back by its next tick.
@@ -140,7 +140,9 @@ class Page:
         return page
 
     def _moved(self, *_: Any) -> None:
-        self._setting = Setting(**{name: each.value for name, each in self._sliders.items()})
+        self._setting = ExplorerSetting(
+            **{name: each.value for name, each in self._sliders.items()}
+        )
         self._sliders["a"].disabled = self._setting.readout == "cls"
         if not self._moving:
             self._estimate()
@@ -232,7 +234,7 @@ EXPORTS = {
 }
 
 
-def _sliders(task: TemplateTask, setting: Setting) -> dict[str, Any]:
+def _sliders(task: TemplateTask, setting: ExplorerSetting) -> dict[str, Any]:
     """A widget for each field of the setting, in the order of the page."""
     kernel = {
         name: pn.widgets.FloatSlider(

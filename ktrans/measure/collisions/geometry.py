@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Int
 
 from ktrans._checks import (
+    Number,
+    Whole,
     as_distinct,
     as_int,
     as_non_negative,
@@ -18,6 +20,7 @@ from ktrans._checks import (
 from ktrans._progress import Progress, in_silence
 from ktrans._results import Result
 from ktrans.gram.operator import GramOperator
+from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.coefficients import PairValues
 from ktrans.measure.collisions.graph import collision_graph
 from ktrans.solvers.ridge import KernelRidge
@@ -48,7 +51,7 @@ class GeometryMargins(Result):
 
 
 def collision_design(
-    task: Any, n: Any, *, diversity: object, geometry: Any, seed: Any = 0
+    task: TemplateTask, n: Whole, *, diversity: Number, geometry: Any, seed: Whole = 0
 ) -> Dataset:
     """Samples that collide in one token each, in a given pattern, and else in nothing.
 
@@ -109,12 +112,12 @@ def collision_design(
 
 
 def geometry_margins(
-    kernel: object,
-    task: object,
+    kernel: TokenSymmetricKernel,
+    task: TemplateTask,
     *,
-    num_samples: object,
+    num_samples: Whole,
     diversities: object,
-    ridge: object,
+    ridge: Number,
     seeds: object,
     progress: Progress = in_silence,
 ) -> dict[str, GeometryMargins]:
@@ -185,7 +188,7 @@ def _shared_tokens(
 
 
 def _cell(
-    kernel: Any, values: PairValues, samples: list[Dataset], ridge: float
+    kernel: TokenSymmetricKernel, values: PairValues, samples: list[Dataset], ridge: float
 ) -> tuple[float, float, float, float]:
     operators = [GramOperator(kernel, each, values=values) for each in samples]
     margins = np.array(

@@ -13,6 +13,7 @@ from ktrans._results import Result
 from ktrans._tables import TextTable
 from ktrans.gram.incidence import Incidence
 from ktrans.gram.operator import GramOperator
+from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.measure.collisions.pair_counts import Kinds, PairTable, holders, pair_table, rows_of
 from ktrans.tasks import Dataset, Template
 from ktrans.theory.statistics import check_kernel, template_matrix
@@ -98,7 +99,9 @@ class CollisionGraph(Result):
         }
 
 
-def collision_graph(kernel: object, dataset: Any) -> CollisionGraph:
+def collision_graph(
+    kernel: TokenSymmetricKernel | GramOperator, dataset: Dataset
+) -> CollisionGraph:
     """The coloured collision graph behind E = K̂ − Z N Zᵀ, in O(n).
 
     Edges are counted class by class from the numbers of holders of each tuple of tokens; the
@@ -145,7 +148,7 @@ def collision_graph(kernel: object, dataset: Any) -> CollisionGraph:
     )
 
 
-def as_operator(kernel: object, dataset: Dataset) -> GramOperator:
+def as_operator(kernel: TokenSymmetricKernel | GramOperator, dataset: Dataset) -> GramOperator:
     """The Gram operator of a kernel on a dataset, or the one that was given."""
     if not isinstance(kernel, GramOperator):
         return GramOperator(check_kernel(kernel), dataset)

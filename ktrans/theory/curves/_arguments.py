@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import as_array, shown
+from ktrans._checks import Numbers, as_array, shown
 
 
-def read_counts(num_samples: object) -> Float[np.ndarray, "n"]:
+def read_counts(num_samples: Numbers) -> Float[np.ndarray, "n"]:
     """Numbers of samples as an array, finite and not negative."""
     if not isinstance(num_samples, Sequence | np.ndarray) or isinstance(num_samples, str):
         raise TypeError(f"`num_samples` must be a sequence of numbers; got {shown(num_samples)}.")

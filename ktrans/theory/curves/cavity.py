@@ -12,10 +12,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ktrans._checks import as_int, as_non_negative
+from ktrans._checks import Number, Numbers, as_int, as_non_negative
+from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.tasks import TemplateTask
 from ktrans.theory.curves._arguments import read_counts
 from ktrans.theory.curves.eigenlearning import corrected_curve
-from ktrans.theory.curves.plain import Curve, Moments, make_curve
+from ktrans.theory.curves.plain import Curve, Prediction, make_curve
 from ktrans.theory.spectrum.population import Operator, population_operator
 from ktrans.theory.statistics import TemplateStatistics, regression_statistics
 
@@ -39,7 +41,12 @@ class _Messages(NamedTuple):
 
 
 def cavity_learning_curve(
-    kernel: object, task: object, *, num_samples: object, ridge: object, seed: int = 0
+    kernel: TokenSymmetricKernel,
+    task: TemplateTask,
+    *,
+    num_samples: Numbers,
+    ridge: Number,
+    seed: int = 0,
 ) -> Curve:
     """Kernel ridge regression on unseen symbols, with the number of samples of a token Poisson.
 
@@ -79,7 +86,7 @@ def cavity_learning_curve(
     gaussian = corrected_curve(problem, num_samples=counts, ridge=penalty)
     model = _build(operator, problem, penalty)
     means = [_mean(problem, model, operator.vocab_size, n, seed) for n in counts.tolist()]
-    return make_curve(problem, counts, map(Moments, means, gaussian.variance))
+    return make_curve(problem, counts, map(Prediction, means, gaussian.variance))
 
 
 def _build(operator: Operator, problem: TemplateStatistics, ridge: float) -> _Model:

@@ -18,23 +18,23 @@ _MOST_STEPS = 1000
 Ridges = Float[np.ndarray, "j"] | Complex[np.ndarray, "j"]
 
 
-class Modes(NamedTuple):
+class PopulationModes(NamedTuple):
     """Eigenvalues, zero where they are rounding, with multiplicities as floating-point numbers."""
 
     eigenvalues: Float[np.ndarray, "e"]
     multiplicities: Float[np.ndarray, "e"]
 
 
-def read_modes(spectrum: Spectrum) -> Modes:
+def read_modes(spectrum: Spectrum) -> PopulationModes:
     """The spectrum without its rounding."""
     strings = spectrum.vocab_size - np.arange(max(spectrum.orders) + 1.0)
     falling = np.concatenate([[1.0], np.cumprod(strings)])[spectrum.orders]
     zero = spectrum.eigenvalues * falling < _VALUE_ROUNDING * spectrum.trace
     values = np.where(zero, 0.0, spectrum.eigenvalues)
-    return Modes(values, spectrum.multiplicities.astype(np.float64))
+    return PopulationModes(values, spectrum.multiplicities.astype(np.float64))
 
 
-def effective_ridges(modes: Modes, n: float, ridges: Ridges) -> Ridges:
+def effective_ridges(modes: PopulationModes, n: float, ridges: Ridges) -> Ridges:
     """κ for each λ: the positive root for λ ≥ 0, that in the half-plane of λ for a complex one.
 
     Raises:
@@ -46,7 +46,7 @@ def effective_ridges(modes: Modes, n: float, ridges: Ridges) -> Ridges:
     return np.array([_positive_root(modes, n, ridge) for ridge in ridges.tolist()])
 
 
-def _positive_root(modes: Modes, n: float, ridge: float) -> float:
+def _positive_root(modes: PopulationModes, n: float, ridge: float) -> float:
     """By bisection-like search of the logarithm of κ and two steps of Newton."""
     values, counts = modes
     number = float(counts[values > 0].sum())
@@ -70,7 +70,7 @@ def _positive_root(modes: Modes, n: float, ridge: float) -> float:
     return float(kappa)
 
 
-def _complex_roots(modes: Modes, n: float, ridges: Ridges) -> Ridges:
+def _complex_roots(modes: PopulationModes, n: float, ridges: Ridges) -> Ridges:
     """Steps κ ← (λ + κ Σ_i L_i) / n, and of Newton for their fixed point where those are better.
 
     The map takes the sector between λ and the positive axis into itself, so it has one fixed point
@@ -93,16 +93,16 @@ def _in_sector(kappa: Ridges, ridges: Ridges) -> Bool[np.ndarray, "j"]:
     return (angle >= 0) & (angle <= 1)
 
 
-def _excess(modes: Modes, n: float, ridge: Any, kappa: Any) -> Any:
+def _excess(modes: PopulationModes, n: float, ridge: Any, kappa: Any) -> Any:
     return _learnt(modes, kappa) @ modes.multiplicities + ridge / kappa - n
 
 
-def _newton(modes: Modes, n: float, ridge: Any, kappa: Any) -> Any:
+def _newton(modes: PopulationModes, n: float, ridge: Any, kappa: Any) -> Any:
     learnt = _learnt(modes, kappa)
     slope = (learnt * (1 - learnt)) @ modes.multiplicities + ridge / kappa
     return kappa * (1 + _excess(modes, n, ridge, kappa) / slope)
 
 
-def _learnt(modes: Modes, kappa: Any) -> Any:
+def _learnt(modes: PopulationModes, kappa: Any) -> Any:
     """L_i for each κ, shape (…, e)."""
     return modes.eigenvalues / (modes.eigenvalues + np.asarray(kappa)[..., None])

@@ -1,19 +1,21 @@
 """Learning curves from the population spectrum: collisions counted, in and out of distribution."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Complex, Float
 
-from ktrans._checks import as_non_negative, as_real, check_kind
+from ktrans._checks import Number, Numbers, as_non_negative, as_real, check_kind
 from ktrans._results import Result
+from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.tasks import TemplateTask
 from ktrans.theory.curves._arguments import read_counts
-from ktrans.theory.curves.effective_ridge import Modes, effective_ridges, read_modes
+from ktrans.theory.curves.effective_ridge import PopulationModes, effective_ridges, read_modes
 from ktrans.theory.curves.filters import Resolvents, read_filter
 from ktrans.theory.curves.plain import (
     Curve,
-    Moments,
+    Prediction,
     least_samples,
     make_curve,
 )
@@ -26,7 +28,7 @@ from ktrans.theory.spectrum.population import (
 )
 from ktrans.theory.statistics import TemplateStatistics, regression_statistics
 
-# Real for ridge regression; complex for gradient flow, whose poles come in conjugate pairs.
+# Number for ridge regression; complex for gradient flow, whose poles come in conjugate pairs.
 Table = Float[np.ndarray, "j j"] | Complex[np.ndarray, "j j"]
 
 
@@ -64,7 +66,7 @@ class InDistribution(Result):
     predictions: np.ndarray
 
 
-def learnability(spectrum: Any, *, num_samples: object, ridge: object) -> Learnability:
+def learnability(spectrum: Spectrum, *, num_samples: Number, ridge: Number) -> Learnability:
     """The effective ridge κ of n samples, and the learnability of each eigenvalue.
 
     Σ_i λ_i / (λ_i + κ) + λ / κ = n, L_i = λ_i / (λ_i + κ), each with its multiplicity.
@@ -108,7 +110,12 @@ def learnability(spectrum: Any, *, num_samples: object, ridge: object) -> Learna
 
 
 def corrected_learning_curve(
-    kernel: object, task: object, *, num_samples: object, ridge: object = None, time: object = None
+    kernel: TokenSymmetricKernel,
+    task: TemplateTask,
+    *,
+    num_samples: Numbers,
+    ridge: Number | None = None,
+    time: Number | None = None,
 ) -> Curve:
     """Ridge regression or gradient flow on unseen symbols, collisions counted.
 
@@ -164,9 +171,9 @@ def corrected_learning_curve(
 def corrected_curve(
     statistics: TemplateStatistics,
     *,
-    num_samples: object,
-    ridge: object = None,
-    time: object = None,
+    num_samples: Numbers,
+    ridge: Number | None = None,
+    time: Number | None = None,
 ) -> Curve:
     """`corrected_learning_curve` from statistics that are there already."""
     state, counts = _read(statistics, ridge, time), read_counts(num_samples)
@@ -174,7 +181,12 @@ def corrected_curve(
 
 
 def corrected_samples_needed(
-    kernel: object, task: object, *, mse: object, ridge: object = None, time: object = None
+    kernel: TokenSymmetricKernel,
+    task: TemplateTask,
+    *,
+    mse: Number,
+    ridge: Number | None = None,
+    time: Number | None = None,
 ) -> float:
     """The least n at which `corrected_learning_curve` is down to `mse`, at the task's own ρ.
 
@@ -205,7 +217,12 @@ def corrected_samples_needed(
 
 
 def in_distribution_curve(
-    kernel: object, task: object, *, num_samples: object, ridge: object = None, time: object = None
+    kernel: TokenSymmetricKernel,
+    task: TemplateTask,
+    *,
+    num_samples: Numbers,
+    ridge: Number | None = None,
+    time: Number | None = None,
 ) -> InDistribution:
     """Ridge regression or gradient flow on strings of the training distribution.
 
@@ -236,9 +253,9 @@ def in_distribution_curve(
 def in_distribution(
     statistics: TemplateStatistics,
     *,
-    num_samples: object,
-    ridge: object = None,
-    time: object = None,
+    num_samples: Numbers,
+    ridge: Number | None = None,
+    time: Number | None = None,
 ) -> InDistribution:
     """`in_distribution_curve` from statistics that are there already."""
     state, counts = _read(statistics, ridge, time), read_counts(num_samples)
@@ -257,7 +274,7 @@ class _State(NamedTuple):
     """All that does not depend on n."""
 
     problem: TemplateStatistics
-    modes: Modes
+    modes: PopulationModes
     block: Float[np.ndarray, "r r"]
     root: Float[np.ndarray, "r"]
     target: Float[np.ndarray, "r"]
@@ -272,7 +289,7 @@ class _Solved(NamedTuple):
     errors: Table
 
 
-def _read(problem: TemplateStatistics, ridge: object, time: object) -> _State:
+def _read(problem: TemplateStatistics, ridge: Number | None, time: Number | None) -> _State:
     resolvents, labels = read_filter(ridge, time).resolvents(), problem.labels
     operator = population_operator(problem.kernel, problem.task)
     root = np.sqrt(problem.weights)
@@ -295,12 +312,12 @@ def _solve(state: _State, n: float) -> _Solved:
     return _Solved(inverses, missed, (missed @ missed.T + state.problem.noise) * n / spare)
 
 
-def _unseen(state: _State, n: float) -> Moments:
+def _unseen(state: _State, n: float) -> Prediction:
     """Mean and variance of the prediction on unseen symbols."""
     weights, nothing = state.resolvents.weights, np.zeros(len(state.target))
     if n == 0:
-        return Moments(nothing, nothing)
+        return Prediction(nothing, nothing)
     solved = _solve(state, n)
     reach = weights[:, None, None] * (state.problem.template_matrix * state.root @ solved.inverses)
     mean = (reach @ state.target).sum(axis=0).real
-    return Moments(mean, np.einsum("jza,jk,kza->z", reach, solved.errors / n, reach).real)
+    return Prediction(mean, np.einsum("jza,jk,kza->z", reach, solved.errors / n, reach).real)

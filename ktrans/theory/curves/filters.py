@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Complex, Float
 
-from ktrans._checks import as_non_negative, as_positive, shown
+from ktrans._checks import Number, as_non_negative, as_positive, shown
 
 # Poles in each half-plane: the error falls like 10^(−n), down to rounding at sixteen, after which
 # rounding grows.
@@ -63,7 +63,7 @@ class FlowFilter(NamedTuple):
 Filter = RidgeFilter | FlowFilter
 
 
-def read_filter(ridge: object, time: object) -> Filter:
+def read_filter(ridge: Number | None, time: Number | None) -> Filter:
     """The filter of the one that is given, ridge or time."""
     if (ridge is None) == (time is None):
         raise TypeError(

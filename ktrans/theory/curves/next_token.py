@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import as_non_negative
+from ktrans._checks import Number, Numbers, as_non_negative
 from ktrans._results import Result
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.tasks import TemplateTask
@@ -33,7 +33,7 @@ class NextTokenCurve(Result):
 
 
 def next_token_curve(
-    kernel: object, task: object, *, num_samples: object, ridge: object
+    kernel: TokenSymmetricKernel, task: TemplateTask, *, num_samples: Numbers, ridge: Number
 ) -> NextTokenCurve:
     """Scores of ridge regression on unseen symbols in closed form, no two strings sharing tokens.
 

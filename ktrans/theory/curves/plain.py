@@ -8,9 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ktrans._checks import as_positive
+from ktrans._checks import Number, Numbers, as_positive
 from ktrans._results import Result
 from ktrans._tables import TextTable
+from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.tasks import TemplateTask
 from ktrans.theory.curves._arguments import read_counts
 from ktrans.theory.curves.filters import Filter, RidgeFilter, read_filter
 from ktrans.theory.statistics import TemplateStatistics, regression_statistics
@@ -45,7 +47,7 @@ class Curve(Result):
         return TextTable([["n", "mean squared error", "mean predictions"], *rows])
 
 
-class Moments(NamedTuple):
+class Prediction(NamedTuple):
     """Mean and variance of the prediction on unseen symbols, at one number of samples."""
 
     mean: Float[np.ndarray, "r"]
@@ -53,7 +55,12 @@ class Moments(NamedTuple):
 
 
 def learning_curve(
-    kernel: object, task: object, *, num_samples: object, ridge: object = None, time: object = None
+    kernel: TokenSymmetricKernel,
+    task: TemplateTask,
+    *,
+    num_samples: Numbers,
+    ridge: Number | None = None,
+    time: Number | None = None,
 ) -> Curve:
     """Ridge regression or gradient flow on unseen symbols, collisions neglected.
 
@@ -105,9 +112,9 @@ def learning_curve(
 def plain_curve(
     statistics: TemplateStatistics,
     *,
-    num_samples: object,
-    ridge: object = None,
-    time: object = None,
+    num_samples: Numbers,
+    ridge: Number | None = None,
+    time: Number | None = None,
 ) -> Curve:
     """`learning_curve` from statistics that are there already."""
     applied, counts = read_filter(ridge, time), read_counts(num_samples)
@@ -116,7 +123,12 @@ def plain_curve(
 
 
 def samples_needed(
-    kernel: object, task: object, *, mse: object, ridge: object = None, time: object = None
+    kernel: TokenSymmetricKernel,
+    task: TemplateTask,
+    *,
+    mse: Number,
+    ridge: Number | None = None,
+    time: Number | None = None,
 ) -> float:
     """The least n at which the closed-form error on unseen symbols is down to `mse`.
 
@@ -149,7 +161,11 @@ def samples_needed(
 
 
 def plain_samples_needed(
-    statistics: TemplateStatistics, *, mse: object, ridge: object = None, time: object = None
+    statistics: TemplateStatistics,
+    *,
+    mse: Number,
+    ridge: Number | None = None,
+    time: Number | None = None,
 ) -> float:
     """`samples_needed` from statistics that are there already."""
     applied = read_filter(ridge, time)
@@ -157,7 +173,7 @@ def plain_samples_needed(
 
 
 def least_samples(
-    problem: TemplateStatistics, mse: object, moments: Callable[[float], Moments]
+    problem: TemplateStatistics, mse: Number, moments: Callable[[float], Prediction]
 ) -> float:
     """Where a decreasing error crosses `mse`, by doubling and bisection."""
     target = as_positive("mse", mse)
@@ -179,7 +195,7 @@ def least_samples(
 
 
 def make_curve(
-    problem: TemplateStatistics, counts: Float[np.ndarray, "n"], moments: Iterable[Moments]
+    problem: TemplateStatistics, counts: Float[np.ndarray, "n"], moments: Iterable[Prediction]
 ) -> Curve:
     """The curve with its errors, from the moments at each number of samples."""
     parts = list(moments)
@@ -190,7 +206,7 @@ def make_curve(
     return Curve(counts, predictions, variance, errors @ problem.weights)
 
 
-def _moments(problem: TemplateStatistics, n: float, applied: Filter) -> Moments:
+def _moments(problem: TemplateStatistics, n: float, applied: Filter) -> Prediction:
     _check_penalty(problem, applied)
     root = np.sqrt(n * problem.weights)
     system = root[:, None] * problem.template_matrix * root + np.diag(problem.self_kernel)
@@ -198,7 +214,7 @@ def _moments(problem: TemplateStatistics, n: float, applied: Filter) -> Moments:
     # N is positive semi-definite: what lies below the least σ is rounding.
     values = np.maximum(values, problem.self_kernel.min())
     reach = problem.template_matrix * root @ (vectors * applied(values)) @ vectors.T
-    return Moments(reach * root @ problem.labels, problem.noise * np.sum(reach**2, axis=1))
+    return Prediction(reach * root @ problem.labels, problem.noise * np.sum(reach**2, axis=1))
 
 
 def _check_penalty(problem: TemplateStatistics, applied: Filter) -> None:

@@ -1,14 +1,14 @@
 """The effective dimension of the population: how many directions a ridge leaves free."""
 
-from typing import Any
-
 import numpy as np
 
-from ktrans._checks import as_non_negative, as_positive, check_kind
+from ktrans._checks import Number, as_non_negative, as_positive, check_kind
 from ktrans.theory.spectrum.population import Spectrum
 
 
-def population_effective_dimension(spectrum: Any, *, num_samples: object, ridge: object) -> float:
+def population_effective_dimension(
+    spectrum: Spectrum, *, num_samples: Number, ridge: Number
+) -> float:
     """Σ_i n λ_i / (n λ_i + λ) of the population operator, each with its multiplicity.
 
     It bounds what n samples give, E tr K̂ (K̂ + λ)⁻¹ ≤ Σ_i n λ_i / (n λ_i + λ), since the trace is

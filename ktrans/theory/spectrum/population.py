@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 from ktrans._results import Result
 from ktrans._tables import TextTable
+from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.coefficients import Coefficients, PairValues
 from ktrans.patterns.matchings import Matching, partial_matchings
 from ktrans.tasks import TemplateTask
@@ -100,7 +101,7 @@ class Operator(NamedTuple):
     vocab_size: int
 
 
-def population_spectrum(kernel: object, task: object) -> Spectrum:
+def population_spectrum(kernel: TokenSymmetricKernel, task: TemplateTask) -> Spectrum:
     """All eigenvalues of the kernel as an operator on strings, with their multiplicities.
 
     (T f)(x) = Σ_v p_v E[K(x, sub(v, s)) f(sub(v, s))] with s uniform over injective maps: the
@@ -166,7 +167,7 @@ def mean_template_matrix(operator: Operator) -> Float[np.ndarray, "r r"]:
     return _operator_terms(operator, 0)[()] / np.outer(root, root)
 
 
-def population_operator(kernel: object, task: object) -> Operator:
+def population_operator(kernel: TokenSymmetricKernel, task: TemplateTask) -> Operator:
     """The kernel's coefficients on a task that has the symmetry, or one sentence about why not."""
     known, symmetric = check_task(task), check_kernel(kernel)
     _check_symmetry(known)

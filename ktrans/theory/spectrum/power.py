@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from ktrans._checks import as_array, shown
 from ktrans._results import Result
+from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.tasks import TemplateTask
 from ktrans.theory.spectrum.population import (
     Spectrum,
     mean_template_matrix,
@@ -35,7 +38,7 @@ class PopulationPower(Result):
     alignment: float
 
 
-def population_power(kernel: object, task: object) -> PopulationPower:
+def population_power(kernel: TokenSymmetricKernel, task: TemplateTask) -> PopulationPower:
     """Cumulative power of the target, through the irreducible representations, exactly.
 
     f* depends on the template alone, so it lies in the trivial representation, where T is the
@@ -62,7 +65,7 @@ def population_power(kernel: object, task: object) -> PopulationPower:
     """
     operator = population_operator(kernel, task)
     known = check_task(task)
-    target = np.sqrt(known.weights) * read_target(known.labels, known.num_templates)
+    target = np.sqrt(known.weights) * read_target(np.asarray(known.labels), known.num_templates)
     values, vectors = np.linalg.eigh(
         np.outer(np.sqrt(known.weights), np.sqrt(known.weights)) * mean_template_matrix(operator)
     )
@@ -85,7 +88,7 @@ def _ranks(spectrum: Spectrum, num_templates: int) -> tuple[int, ...]:
     return tuple(rank[i] for i in range(num_templates))
 
 
-def read_target(labels: object, count: int) -> Float[np.ndarray, "n"]:
+def read_target(labels: ArrayLike, count: int) -> Float[np.ndarray, "n"]:
     """The labels, if they are `count` finite numbers that are not all zero."""
     array = as_array("labels", labels)
     if array.dtype.kind not in "fiub":

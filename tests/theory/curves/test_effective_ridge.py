@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from ktrans.theory.curves.effective_ridge import Modes, effective_ridges
+from ktrans.theory.curves.effective_ridge import PopulationModes, effective_ridges
 from ktrans.theory.curves.filters import FlowFilter
 
 SOLVED = 1e-9  # the roots of the oracle's polynomial are no better
-MODES = Modes(np.array([0.5, 0.02, 0.003, 0.0]), np.array([1.0, 9.0, 40.0, 7.0]))
+MODES = PopulationModes(np.array([0.5, 0.02, 0.003, 0.0]), np.array([1.0, 9.0, 40.0, 7.0]))
 
 
 def polynomial_roots(n, ridge):
