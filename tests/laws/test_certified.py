@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import ktrans as kt
-from ktrans.theory.statistics import bounded_template_matrix
 from ktrans.kernels.activations import Activation
+from ktrans.theory.statistics import bounded_template_matrix
 from tests.laws.public import activation_classes
 from tests.laws.test_kernels import ESTIMATED, KERNELS, OTHERS, TOKENS
 
