@@ -90,9 +90,10 @@ def _drawing(model: Model, first: int) -> Edges:
     """Every position as a node between its two tokens; loops tell kinds of grids, and means."""
     kinds = grid_kinds(model)
     edges = [(token, token) for token, kind in kinds.items() if kind == 0]
-    means = 1 + max(half.mean for position in model.positions for half in position[:2])
+    means = 1 + max(half.mean for position in model.positions for half in (position.x, position.y))
     for place, position in enumerate(model.positions):
-        node, one, other = -1 - place, position[first], position[1 - first]
+        halves = position.x, position.y
+        node, one, other = -1 - place, halves[first], halves[1 - first]
         loops = 2 + one.mean + means * other.mean
         edges += [(one.variable, node), (node, other.variable), *[(node, node)] * loops]
     return tuple(edges)
