@@ -159,8 +159,12 @@ def _check_sampled(beta: float, gamma: float, rtol: float, graphs: list[PairGrap
 def _checks(
     difference: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], gamma: float, exact: bool
 ) -> Checks:
-    columns = (some / (1 + gamma**2) for some in (np.abs(difference), *bounds))
-    return Checks(*columns, np.full(len(difference), float(exact)))
+    scale = 1 + gamma**2
+    bound, finer = bounds
+    return Checks(
+        np.abs(difference) / scale, bound / scale, finer / scale,
+        np.full(len(difference), float(exact)),
+    )  # fmt: skip
 
 
 def _joined(parts: list[Checks]) -> Checks:
