@@ -13,7 +13,7 @@ too dear they check quasi-Monte Carlo instead, whose bound is five standard erro
 Finished batches are kept in DIR/parts: an interrupted run goes on where it stopped.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -157,10 +157,14 @@ def _check_sampled(beta: float, gamma: float, rtol: float, graphs: list[PairGrap
 
 
 def _checks(
-    difference: np.ndarray, bounds: Sequence[np.ndarray], gamma: float, exact: bool
+    difference: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], gamma: float, exact: bool
 ) -> Checks:
-    error, bound, finer = (some / (1 + gamma**2) for some in (np.abs(difference), *bounds))
-    return Checks(error, bound, finer, np.full(len(difference), float(exact)))
+    scale = 1 + gamma**2
+    bound, finer = bounds
+    return Checks(
+        np.abs(difference) / scale, bound / scale, finer / scale,
+        np.full(len(difference), float(exact)),
+    )  # fmt: skip
 
 
 def _joined(parts: list[Checks]) -> Checks:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from ktrans._rounding import ELEMENTARY_ULPS, gamma
+from ktrans._rounding import ELEMENTARY_ULPS, TINY, gamma
 from ktrans.kernels import _balls as balls
 from ktrans.kernels._balls import Ball
 
@@ -47,6 +47,29 @@ def test_elementary_functions_are_as_good_as_is_assumed(name):
         truth = [exact(mpmath.mpf(x)) for x in points.tolist()]
         for function in (numpy, xla, jax.jit(xla)):
             assert worst_ulps(function(points), truth) <= ELEMENTARY_ULPS
+
+
+@pytest.mark.parametrize("layout", ["row", "column", "complex"])
+def test_exp_is_as_good_as_the_engine_of_k_attn_needs_it(layout):
+    """NumPy's loops differ by length and stride; the engine's arguments are large tables' entries.
+
+    Below −708.4 the result is subnormal: within `TINY` is assumed, and one step is what there is.
+    """
+    rng = np.random.default_rng(3)
+    ends = [-745.13, -745.0, -708.4, -0.0, 1e-300, -1e-17, 7.0, 709.0, 709.78]
+    points = np.concatenate([rng.uniform(-745, 709, 600), rng.uniform(-40, 7, 600), ends])
+    table = np.tile(points, (4, 1))
+    if layout == "column":
+        found = np.exp(np.asfortranarray(table)[:, ::-1][2, ::-1])
+    elif layout == "complex":  # of which derivatives are made
+        found = np.exp(table + 0j)[3].real
+    else:
+        found = np.exp(table)[1]
+    with mpmath.workdps(40):
+        for x, value in zip(points.tolist(), found.tolist(), strict=True):
+            truth = mpmath.exp(mpmath.mpf(x))
+            allowed = max(ELEMENTARY_ULPS * float(np.spacing(float(truth))), TINY * (x < -708))
+            assert float(abs(mpmath.mpf(value) - truth)) <= allowed
 
 
 def test_angles_are_as_good_as_is_assumed():

@@ -1,7 +1,8 @@
 """K_attn: accuracy against time, by our three methods and by what one would write in JAX.
 
 All methods compute the same pair classes, those of the template matrix of αβα against αββ. Errors
-are against the exact engine at its finest. Seconds do not count compilation, which has a column of
+are against the exact engine at its finest. Seconds do not count what only a first call does, the
+compilation of sampling and the choice of grids of the exact engine, which has a column of
 its own. Tables of kernel values are timed in fresh processes.
 
     python -m experiments.benchmarks.attention [--quick] [--docs] [--out DIR]
@@ -101,7 +102,7 @@ class Point(NamedTuple):
 
 
 class TableTime(NamedTuple):
-    """Seconds of a table of kernel values, first with compilation and then without."""
+    """Seconds of a table of kernel values, first with the choice of grids and then without."""
 
     num_classes: int
     largest_bound: float
@@ -288,7 +289,7 @@ def table(result: Result) -> str:
     lines = [
         f"K_attn of the pair classes of αβα against αββ, {machine()} (plain JAX: float32):",
         "",
-        "| method | asked for | error | seconds | compilation, s |",
+        "| method | asked for | error | seconds | first call, s more |",
         "|---|---|---|---|---|",
     ]
     for point in result.points:
@@ -347,7 +348,7 @@ def picture(result: Result) -> Figure:
         color=GREY,
         fontsize=7,
     )
-    ax.set_xlabel("seconds, compilation not counted")
+    ax.set_xlabel("seconds, after the first call")
     ax.set_ylabel(r"largest error of $K_{\mathrm{attn}}$")
     ax.minorticks_off()
     ax.legend()

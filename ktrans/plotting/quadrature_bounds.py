@@ -32,7 +32,7 @@ def quadrature_bounds_figure(result: Mapping[str, Any]) -> Figure:
     exact = np.array(random["method"]) == "exact"
     for kind, colour, marker, label in (
         (exact, CYCLE[0], "o", "quadrature: proved"),
-        (~exact, CYCLE[1], "s", "quasi-Monte Carlo: 5 errors"),
+        (~exact, CYCLE[1], "s", "quasi-Monte Carlo: estimated"),
     ):
         error, bound = (np.asarray(random[name])[kind] for name in ("error", "bound"))
         _plot_checks(right, error, bound, colour, marker, label)

@@ -27,7 +27,7 @@ def region_figure(region: Region) -> Figure:
     tiles = np.stack([np.stack(corner, axis=-1) for corner in corners], axis=1)
     colours = np.array(_COLOURS)[region.proved.astype(int)]
     axes.add_collection(
-        PolyCollection(tiles, facecolors=colours, edgecolors="white", linewidths=0.2)
+        PolyCollection(list(tiles), facecolors=colours, edgecolors="white", linewidths=0.2)
     )
     axes.set_xlim(region.beta)
     axes.set_ylim(region.gamma)

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ktrans.kernels.base import Bounded
+from ktrans.kernels.base import Bounded, TokenSymmetricKernel
+from ktrans.tasks import TemplateTask
 from ktrans.theory.statistics import check_kernel, check_task
 
 _BITS = 192  # of the balls' midpoints: far more than the bounds on a kernel's values need

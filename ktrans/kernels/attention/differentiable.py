@@ -32,7 +32,7 @@ def traced_values(graphs: Sequence[PairGraph], beta: Any, gamma: Any, rtol: floa
     Raises:
         ValueError: if JAX works in 32 bits.
     """
-    if not jax.config.jax_enable_x64:
+    if jnp.zeros(()).dtype != np.float64:
         raise ValueError(
             "`beta` and `gamma` must be traced in 64 bits, and JAX is set to 32; transform kernels "
             "within `jax.enable_x64(True)`."

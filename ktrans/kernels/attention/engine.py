@@ -220,9 +220,10 @@ class _Tables:
             return self._single(marks, leaves, means)
         key = (marks, count, leaves, means)
         if key not in self._known:
-            self._known[key] = self._power(marks, count, means)
+            table = self._power(marks, count, means)
             for axis in np.flatnonzero(leaves):
-                self._known[key] = self._summed(self._known[key], int(axis))
+                table = self._summed(table, int(axis))
+            self._known[key] = table  # once it is complete: blocks run in threads
         return self._known[key]
 
     def _power(self, marks: str, count: int, means: tuple[int, int]) -> np.ndarray:

@@ -92,8 +92,8 @@ def _drawing(model: Model, first: int) -> Edges:
     edges = [(token, token) for token, kind in kinds.items() if kind == 0]
     means = 1 + max(half.mean for position in model.positions for half in (position.x, position.y))
     for place, position in enumerate(model.positions):
-        sides = position.x, position.y
-        node, one, other = -1 - place, sides[first], sides[1 - first]
+        halves = position.x, position.y
+        node, one, other = -1 - place, halves[first], halves[1 - first]
         loops = 2 + one.mean + means * other.mean
         edges += [(one.variable, node), (node, other.variable), *[(node, node)] * loops]
     return tuple(edges)

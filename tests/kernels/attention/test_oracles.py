@@ -13,15 +13,19 @@ import numpy as np
 import pytest
 
 import ktrans as kt
+from ktrans.kernels.attention.engine import Parameters, _Tables, model_values
 from ktrans.kernels.attention.exact import (
     Attended,
     attended_values,
     class_cost,
+    class_target,
     exact_values,
     query_cost,
     query_values,
 )
-from ktrans.kernels.attention.modified_pairs import QueryPair, Setting
+from ktrans.kernels.attention.grids import rule_for
+from ktrans.kernels.attention.models import class_model, is_symmetric
+from ktrans.kernels.attention.modified_pairs import QueryPair, Setting, logit_means
 from ktrans.kernels.attention.multigraph import pair_graph
 from tests import reference
 
@@ -145,11 +149,11 @@ def test_the_oracle_is_right_where_two_rules_were_once_wrong_together():
 
 
 POINTS = [
-    (1e-12, 200.0, 1e-10), (0.04, 100.0, 1e-12), (1.0, 0.7, 1e-10), (16.0, 0.0, 1e-4),
+    (1e-12, 200.0, 1e-10), (0.04, 100.0, 1e-12), (1.0, 0.7, 1e-10),
     *(pytest.param(*point, marks=pytest.mark.slow) for point in (
         (1e-12, 0.0, 1e-12), (1e-5, 1e-3, 1e-8), (1e-3, 200.0, 1e-9), (0.3, 7.0, 1e-6),
         (1.0, 0.0, 1e-12), (1.0, 1e-8, 1e-9), (4.0, 1.0, 1e-10), (2.0, 10.0, 1e-3),
-        (16.0, 0.2, 1e-4), (16.0, 3.0, 1e-3),
+        (16.0, 0.0, 1e-4), (16.0, 0.2, 1e-4), (16.0, 3.0, 1e-3),
     )),
 ]  # fmt: skip
 
@@ -240,6 +244,12 @@ def test_modified_attention_with_two_positions_agrees_with_an_integral(beta, gam
     assert checked >= 12
 
 
+def test_means_of_logits_do_not_cancel():
+    """All symbols equal: a(1 + γ²) less a is aγ², which loses all digits if it is computed so."""
+    means, _ = logit_means(QueryPair((0, 0), (0, 0), 0, 0), Setting(1.0, 1e-6, 1e9))
+    assert means.tolist() == [0.0, pytest.approx(-1e-3, rel=1e-15)]
+
+
 @pytest.mark.parametrize(("beta", "gamma"), [(1e-9, 1.0), (1.0, 0.7), (0.1, 40.0)])
 def test_attended_sums_with_two_positions_agree_with_an_integral(beta, gamma):
     some = [frozenset(places) for places in ((0,), (1,), (0, 1))]
@@ -301,12 +311,49 @@ def test_bounds_hold_in_random_cases():
     check_cases(seed=0, wanted=40, lengths=[1, 2, 3, 4, 6], most_cost=3e6, count=6)
 
 
+def mirrored_difference(graphs, beta, gamma, rtol):
+    """What changes if twice the pairs τ ≤ τ′ are summed instead of all."""
+    rule = rule_for(class_target(graphs[0], beta, gamma, rtol))
+    models = [class_model(graph) for graph in graphs]
+    halves, whole = (
+        model_values(models, [half] * len(models), Parameters(beta, gamma), rule)
+        for half in (True, False)
+    )
+    return np.abs(halves - whole)
+
+
+def test_half_of_the_pairs_is_summed_only_where_the_other_half_is_its_mirror_image():
+    """Not for each class that equals its reverse: on a cycle kinds of grid may change places."""
+    classes = sorted({pair_graph(x, y) for x, y in reference.joint_strings(3)})
+    symmetric = [graph for graph in classes if is_symmetric(graph)]
+    assert len(symmetric) == 21
+    assert np.max(mirrored_difference(symmetric, 2.0, 0.7, 1e-3)) < 1e-13
+    exchanged = pair_graph("abb", "baa")
+    assert sorted(part.flipped for part in exchanged) == sorted(exchanged)
+    assert not is_symmetric(exchanged)
+    assert mirrored_difference([exchanged], 4.0, 2.0, 1e-6) > 1e-11
+
+
+def test_threads_see_complete_tables_only(monkeypatch):
+    """Blocks share the known tables: one with tokens still to be summed was once among them."""
+    summed, calls = _Tables._summed, []
+
+    def watched(self, table, axis):
+        bundles = [known for key, known in self._known.items() if len(key) == 4]
+        calls.append(any(table is known for known in bundles))
+        return summed(self, table, axis)
+
+    monkeypatch.setattr(_Tables, "_summed", watched)
+    exact_values([pair_graph("aaab", "ccbd")], 1.0, 0.7, 1e-6)
+    assert len(calls) > 2 and not any(calls)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("lengths", "wanted"), [([1, 2, 3, 4, 5], 2000), ([6, 7, 8], 200)], ids=["to five", "to eight"]
 )
 def test_bounds_hold_in_2200_random_cases(lengths, wanted):
-    check_cases(seed=1, wanted=wanted, lengths=lengths, most_cost=1e9, count=10)
+    check_cases(seed=1, wanted=wanted, lengths=lengths, most_cost=2e8, count=10)
 
 
 @pytest.mark.slow
