@@ -28,14 +28,13 @@ from ktrans._checks import shown
 from ktrans.kernels._balls import Ball
 from ktrans.kernels.attention.attended import attended_weights
 from ktrans.kernels.attention.exact import Attended
-from ktrans.kernels.attention.kernel import AttentionKernel, Row
+from ktrans.kernels.attention.kernel import AttentionKernel
 from ktrans.kernels.attention.multigraph import canonical_form
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
+from ktrans.kernels.memo import recall
 from ktrans.patterns.classes import equality_pattern
 
 Tokens = Int[np.ndarray, "c k"]
-
-_REMEMBERED_SETTINGS = 64
 
 
 class Marked(NamedTuple):
@@ -155,20 +154,14 @@ def _attended(tokens: Tokens) -> Bool[np.ndarray, "c"]:
 
 def _copied(tokens1: Tokens, tokens2: Tokens, attention: AttentionKernel) -> Bounded:
     """E[s(c) s′(c′)] for each row, each class evaluated once and remembered."""
-    known = _known_values(attention.beta, attention.gamma, attention.rtol, attention.method)
     pairs = _marked_pairs(tokens1, tokens2)
     keys = [_key(pair, attention.gamma) for pair in pairs]
-    missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}
-    weights = attended_weights([_attended_by(pair) for pair in missing.values()], attention)
-    known.update(zip(missing, (Row(*some) for some in weights), strict=True))
+    attended = dict(zip(keys, map(_attended_by, pairs), strict=True))
+    known = recall(
+        ("attended", attention), attended, lambda some: attended_weights(some, attention)
+    )
     value, bound, certified = zip(*(known[key] for key in keys), strict=True)
     return Bounded(np.array(value), np.array(bound), all(certified))
-
-
-@functools.lru_cache(maxsize=_REMEMBERED_SETTINGS)
-def _known_values(*setting: Hashable) -> dict[Hashable, Row]:
-    """What is known at these settings, by class; `_copied` fills it."""
-    return {}
 
 
 def _attended_by(pair: Marked) -> Attended:

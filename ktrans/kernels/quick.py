@@ -17,12 +17,12 @@ from ktrans.kernels.attention.modified_values import query_pairs
 from ktrans.kernels.attention.multigraph import pair_graph
 from ktrans.kernels.attention.quasi_monte_carlo import quasi_monte_carlo_values
 from ktrans.kernels.base import STANDARD_ERRORS, Bounded, Estimate, TokenSymmetricKernel
+from ktrans.kernels.memo import recall
 from ktrans.kernels.transformer import TransformerKernel
 
 # Points of each of 16 scramblings, fewer where pairs are many.
 _MOST_POINTS, _LEAST_POINTS, _BUDGET = 1 << 11, 1 << 7, 1 << 15
 _FEWEST_ROWS = 16
-_REMEMBERED_SETTINGS = 64
 
 Tokens = Int[np.ndarray, "c k"]
 
@@ -90,15 +90,12 @@ class QuickKernel(TokenSymmetricKernel):
         source = self._source
         rows = source.pairs(tokens1, tokens2)
         keys = [[source.key(pair) for pair in row] for row in rows]
-        known = _known_values(source)
-        missing = {
+        pairs = {
             key: pair
             for some, row in zip(keys, rows, strict=True)
             for key, pair in zip(some, row, strict=True)
-            if key not in known
         }
-        if missing:
-            known.update(_estimates(source, missing))
+        known = recall(("quick", source), pairs, functools.partial(_estimates, source))
         return np.moveaxis(np.array([[known[key] for key in some] for some in keys]), -1, 0)
 
 
@@ -136,24 +133,15 @@ class _ModifiedAttention(NamedTuple):
 
 
 def _estimates(
-    source: _Attention | _ModifiedAttention, missing: dict[Hashable, Any]
-) -> dict[Hashable, tuple[float, float]]:
-    pairs = list(missing.values())
+    source: _Attention | _ModifiedAttention, pairs: list[Any]
+) -> list[tuple[float, float]]:
     filled = pairs + pairs[:1] * (_filled(len(pairs)) - len(pairs))
     points = min(max(_BUDGET // len(filled), _LEAST_POINTS), _MOST_POINTS)
     some = source.estimate(filled, points)
     found = zip(some.mean.tolist(), (STANDARD_ERRORS * some.stderr).tolist(), strict=True)
-    return dict(zip(missing, found, strict=False))
+    return list(found)[: len(pairs)]
 
 
 def _filled(count: int) -> int:
     """A power of two: rows are repeated up to it, so that few shapes are ever compiled."""
     return max(1 << (count - 1).bit_length(), _FEWEST_ROWS)
-
-
-@functools.lru_cache(maxsize=_REMEMBERED_SETTINGS)
-def _known_values(
-    source: _Attention | _ModifiedAttention,
-) -> dict[Hashable, tuple[float, float]]:
-    """What is known at these settings, by class of pair; the kernel fills it."""
-    return {}

@@ -9,7 +9,7 @@ import pytest
 import ktrans as kt
 from ktrans.interop.kernel_functions import from_neural_tangents
 from ktrans.kernels.activations import Activation
-from ktrans.kernels.attention import kernel as attention_kernel
+from ktrans.kernels.memo import forget as forget_values
 from ktrans.kernels.quick import QuickKernel
 from tests.laws.public import activation_classes, kernel_classes
 from tests.tolerances import ROUNDING
@@ -95,7 +95,7 @@ every_sampled_kernel = pytest.mark.parametrize("kernel", SAMPLED.values(), ids=S
 def forget(kernel):
     """Makes K_attn compute anew; the kernels built on it read the same table."""
     if isinstance(kernel, kt.AttentionKernel):
-        attention_kernel._known_values.cache_clear()
+        forget_values()
 
 
 def parts(kernel):

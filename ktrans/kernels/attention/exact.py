@@ -9,7 +9,7 @@ whose edges are the positions. `bounds` proves what uniform grids err by, `grids
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -62,31 +62,25 @@ def exact_values(graphs: Sequence[PairGraph], beta: float, gamma: float, rtol: f
     Raises:
         ValueError: if the grids would be too large.
     """
-    targets = [class_target(graph, beta, gamma, rtol) for graph in graphs]
-    models, symmetric = map(class_model, graphs), map(is_symmetric, graphs)
-    parameters = Parameters(beta, gamma)
-    return _by_rule(list(models), list(symmetric), targets, parameters, 1 + gamma**2)
+    return _bounded(_class_jobs(graphs, (beta, gamma), (0.0, 0.0), rtol), 1 + gamma**2)
 
 
-def query_values(pair: QueryPair, setting: Setting, rtol: float) -> Bounded:
-    """K^{qq′} = E[smax(u_q)ᵀ (X Yᵀ + γ² I) smax(v_q′)] of one pair of queries.
+def query_values(pairs: Sequence[QueryPair], setting: Setting, rtol: float) -> Bounded:
+    """K^{qq′} = E[smax(u_q)ᵀ (X Yᵀ + γ² I) smax(v_q′)] of each pair of queries.
 
     The logits are those of `models`, with β√(1 + γ²) for β, r = (X Yᵀ + γ² I)_qq′/(1 + γ²) and the
     means a (X Xᵀ + γ² I) e_q.
 
     Args:
-        pair: A pair of queries.
+        pairs: Pairs of queries.
         setting: 0 < β < ∞, γ ≥ 0, any finite a.
         rtol: Target for the bound, relative to 1 + γ².
 
     Returns:
-        Certified value and bound, shape (1,).
+        Certified values and bounds, shape (number of pairs,).
     """
-    model, parameters, target = _query(pair, setting, rtol)
-    is_symmetric = is_symmetric_pair(pair, setting)
-    if target.correlation == 1:
-        is_symmetric &= grids_can_be_swapped(model)
-    return _by_rule([model], [is_symmetric], [target], parameters, 1 + setting.gamma**2)
+    jobs = [_query_job(pair, setting, rtol) for pair in pairs]
+    return _bounded(jobs, 1 + setting.gamma**2)
 
 
 def attended_values(pairs: Sequence[Attended], beta: float, gamma: float, rtol: float) -> Bounded:
@@ -101,9 +95,7 @@ def attended_values(pairs: Sequence[Attended], beta: float, gamma: float, rtol: 
     Returns:
         Certified values and bounds, shape (number of pairs,).
     """
-    targets = [Target(beta, gamma, 1.0, len(pair.x), rtol) for pair in pairs]
-    models = [attended_model(*pair[:2], *map(set, pair[2:])) for pair in pairs]
-    return _by_rule(models, [False] * len(pairs), targets, Parameters(beta, gamma), 1.0)
+    return _bounded([_attended_job(pair, beta, gamma, rtol) for pair in pairs], 1.0)
 
 
 def partial_derivatives(
@@ -123,69 +115,87 @@ def class_sums(
     graphs: Sequence[PairGraph], point: tuple[float, float], shift: Sequence[complex], rtol: float
 ) -> np.ndarray:
     """The sums for K_attn at complex β and γ, a shift away from the point that the rule is for."""
-    targets = [class_target(graph, *point, rtol) for graph in graphs]
-    models, symmetric = list(map(class_model, graphs)), list(map(is_symmetric, graphs))
-    moved = Parameters(point[0] + shift[0], point[1] + shift[1])
-    return _sums(models, symmetric, targets, moved)
+    return _values(_class_jobs(graphs, point, shift, rtol))
 
 
 def class_cost(graph: PairGraph, beta: float, gamma: float, rtol: float) -> float:
     """An estimate of the multiplications that `exact_values` needs for a class."""
-    return _cost(class_model(graph), class_target(graph, beta, gamma, rtol))
+    return _cost(class_model(graph), _class_target(graph, (beta, gamma), rtol))
 
 
 def query_cost(pair: QueryPair, setting: Setting, rtol: float) -> float:
-    """An estimate of the multiplications that `query_values` needs."""
-    model, _, target = _query(pair, setting, rtol)
-    return _cost(model, target)
+    """An estimate of the multiplications that `query_values` needs for a pair."""
+    job = _query_job(pair, setting, rtol)
+    return _cost(job.model, job.target)
 
 
 def attended_cost(pair: Attended, beta: float, gamma: float, rtol: float) -> float:
     """An estimate of the multiplications that `attended_values` needs for a pair."""
-    model = attended_model(*pair[:2], *map(set, pair[2:]))
-    return _cost(model, Target(beta, gamma, 1.0, len(pair.x), rtol))
+    job = _attended_job(pair, beta, gamma, rtol)
+    return _cost(job.model, job.target)
 
 
-def class_target(graph: PairGraph, beta: float, gamma: float, rtol: float) -> Target:
-    """What the rule for a class must meet."""
-    return Target(beta, gamma, 1.0, sum(len(part.edges) for part in graph), rtol)
+class _Job(NamedTuple):
+    """A sum to be computed: of a model, by the rule for a target, at parameters.
+
+    `is_symmetric`: whether its terms at (τ, τ′) and (τ′, τ) are equal.
+    """
+
+    model: Model
+    is_symmetric: bool
+    target: Target
+    parameters: Parameters
 
 
-def _query(pair: QueryPair, setting: Setting, rtol: float) -> tuple[Model, Parameters, Target]:
+def _class_jobs(
+    graphs: Sequence[PairGraph], point: tuple[float, float], shift: Sequence[complex], rtol: float
+) -> list[_Job]:
+    moved = Parameters(point[0] + shift[0], point[1] + shift[1])
+    return [
+        _Job(class_model(graph), is_symmetric(graph), _class_target(graph, point, rtol), moved)
+        for graph in graphs
+    ]
+
+
+def _class_target(graph: PairGraph, point: tuple[float, float], rtol: float) -> Target:
+    return Target(*point, 1.0, sum(len(part.edges) for part in graph), rtol)
+
+
+def _query_job(pair: QueryPair, setting: Setting, rtol: float) -> _Job:
     r, beta = correlation(pair, setting.gamma), setting.temperature
     both = [some.tolist() for some in logit_means(pair, setting)]
     distinct = sorted({*both[0], *both[1]})
     numbers = tuple([distinct.index(mean) for mean in some] for some in both)
     model = attention_model(pair.x, pair.y, r, numbers)  # pyright: ignore[reportArgumentType]
+    is_symmetric = is_symmetric_pair(pair, setting) and (r < 1 or grids_can_be_swapped(model))
     parameters = Parameters(beta, setting.gamma, r, tuple(distinct))
-    return model, parameters, Target(beta, setting.gamma, r, len(pair.x), rtol)
+    return _Job(model, is_symmetric, Target(beta, setting.gamma, r, len(pair.x), rtol), parameters)
 
 
-def _by_rule(
-    models: list[Model],
-    symmetric: list[bool],
-    targets: list[Target],
-    parameters: Parameters,
-    scale: float,
-) -> Bounded:
+def _attended_job(pair: Attended, beta: float, gamma: float, rtol: float) -> _Job:
+    model = attended_model(*pair[:2], *map(set, pair[2:]))
+    target = Target(beta, gamma, 1.0, len(pair.x), rtol)
+    return _Job(model, False, target, Parameters(beta, gamma))
+
+
+def _bounded(jobs: list[_Job], scale: float) -> Bounded:
     """Values, and the bound of each one's rule times the scale of its terms."""
-    values = _sums(models, symmetric, targets, parameters)
-    bounds = [scale * error_bound(_rule(target), target, parameters.means) for target in targets]
-    return Bounded(values, np.array(bounds), bool(np.isfinite(values).all()))
+    values = _values(jobs)
+    bounds = [error_bound(_rule(job.target), job.target, job.parameters.means) for job in jobs]
+    return Bounded(values, scale * np.array(bounds), bool(np.isfinite(values).all()))
 
 
-def _sums(
-    models: list[Model], symmetric: list[bool], targets: list[Target], parameters: Parameters
-) -> np.ndarray:
-    """The models' values, those of one rule together."""
-    found: dict[int, Any] = {}
-    for target in dict.fromkeys(targets):
-        places = [i for i, some in enumerate(targets) if some == target]
-        values = model_values(
-            [models[i] for i in places], [symmetric[i] for i in places], parameters, _rule(target)
-        )
-        found |= dict(zip(places, values, strict=True))
-    return np.array([found[i] for i in range(len(models))])
+def _values(jobs: list[_Job]) -> np.ndarray:
+    """The sums, those of one rule and the same parameters together."""
+    groups: dict[tuple[Target, Parameters], list[int]] = {}
+    for place, job in enumerate(jobs):
+        groups.setdefault(job[2:], []).append(place)
+    is_real = all(np.isrealobj(each) for job in jobs for each in job.parameters[:2])
+    found = np.zeros(len(jobs), dtype=float if is_real else complex)
+    for (target, parameters), places in groups.items():
+        models, symmetric = zip(*(jobs[place][:2] for place in places), strict=True)
+        found[places] = model_values(models, symmetric, parameters, _rule(target))
+    return found
 
 
 def _rule(target: Target) -> Rule:

@@ -1,9 +1,8 @@
 """The attention kernel K_attn, whichever way its values are computed."""
 
-import functools
 import math
 from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -19,19 +18,11 @@ from ktrans.kernels.attention.monte_carlo import empirical_bernstein, estimate_a
 from ktrans.kernels.attention.multigraph import PairGraph, pair_graph, pair_strings
 from ktrans.kernels.attention.quasi_monte_carlo import quasi_monte_carlo_values
 from ktrans.kernels.base import STANDARD_ERRORS, Bounded, Estimate, SampledKernel
+from ktrans.kernels.memo import Row, recall
 
 METHODS = ("auto", "exact", "quasi-monte-carlo")
 
 _RTOL_RANGE = (1e-12, 1e-3)
-_REMEMBERED_SETTINGS = 64
-
-
-class Row(NamedTuple):
-    """What is known of one class."""
-
-    value: float
-    bound: float
-    certified: bool
 
 
 class AttentionKernel(SampledKernel):
@@ -152,10 +143,8 @@ class AttentionKernel(SampledKernel):
         if is_traced(self.beta, self.gamma):
             values = traced_values(graphs, self.beta, self.gamma, self.rtol)
             return Bounded(values, np.full(values.shape, np.nan), False)
-        known = _known_values(float(self.beta), float(self.gamma), self.rtol, self.method)
-        missing = [graph for graph in graphs if graph not in known]
-        if missing:
-            known.update(zip(missing, self._compute(missing), strict=True))
+        setting = ("attention", float(self.beta), float(self.gamma), self.rtol, self.method)
+        known = recall(setting, dict(zip(graphs, graphs, strict=True)), self._compute)
         value, bound, certified = zip(*(known[graph] for graph in graphs), strict=True)
         return Bounded(np.array(value), np.array(bound), all(certified))
 
@@ -194,12 +183,6 @@ def check_accuracy(rtol: object, method: object) -> None:
     if not (_is_size(rtol) and low <= rtol <= high):  # pyright: ignore
         raise ValueError(f"`rtol` must be between {low:g} and {high:g}; got {shown(rtol)}.")
     check_word("method", method, METHODS)
-
-
-@functools.lru_cache(maxsize=_REMEMBERED_SETTINGS)
-def _known_values(beta: float, gamma: float, rtol: float, method: str) -> dict[PairGraph, Row]:
-    """What is known at these settings, by class; the kernel fills it."""
-    return {}
 
 
 def _graphs(tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]) -> list[PairGraph]:

@@ -1,6 +1,5 @@
 """K^{qq′} of pairs of queries, from what is known or by the method that each takes."""
 
-import functools
 from collections.abc import Hashable
 from typing import NamedTuple
 
@@ -8,7 +7,6 @@ import numpy as np
 from jaxtyping import Int
 
 from ktrans.kernels.attention.exact import MAX_COST, query_cost, query_values
-from ktrans.kernels.attention.kernel import Row
 from ktrans.kernels.attention.modified_pairs import (
     QueryPair,
     Setting,
@@ -17,8 +15,8 @@ from ktrans.kernels.attention.modified_pairs import (
 )
 from ktrans.kernels.attention.modified_sampling import quasi_monte_carlo_values
 from ktrans.kernels.base import STANDARD_ERRORS, Bounded
+from ktrans.kernels.memo import Row, recall
 
-_REMEMBERED_SETTINGS = 256
 _ROUNDING = 1e-15
 
 Tokens = Int[np.ndarray, "c k"]
@@ -38,10 +36,7 @@ class Evaluation(NamedTuple):
         """
         pairs = [pair for row in rows for pair in row]
         keys = [query_key(pair, self.setting) for pair in pairs]
-        known = _known_values(self)
-        for key, pair in zip(keys, pairs, strict=True):
-            if key not in known:
-                known[key] = self._row(pair)
+        known = recall(self, dict(zip(keys, pairs, strict=True)), self._compute)
         found = np.array([known[key][:2] for key in keys]).reshape(len(rows), -1, 2)
         return Bounded(found[..., 0], found[..., 1], all(known[key].certified for key in keys))
 
@@ -49,14 +44,22 @@ class Evaluation(NamedTuple):
         """The class of each pair of queries."""
         return [query_key(pair, self.setting) for pair in row]
 
-    def _row(self, pair: QueryPair) -> Row:
-        scale = 1 + self.setting.gamma**2
+    def _compute(self, pairs: list[QueryPair]) -> list[Row]:
+        """The row of each pair, each by the method it takes."""
         if self.setting.beta == 0:
-            return Row(deterministic_value(pair, self.setting), _ROUNDING * scale, True)
-        if self._is_exact(pair):
-            exact = query_values(pair, self.setting, self.rtol)
-            return Row(float(exact.value[0]), float(exact.bound[0]), True)
-        precision = self.rtol * scale / STANDARD_ERRORS
+            return [self._deterministic_row(pair) for pair in pairs]
+        exact = [pair for pair in pairs if self._is_exact(pair)]
+        found = query_values(exact, self.setting, self.rtol)
+        rows = zip(found.value.tolist(), found.bound.tolist(), strict=True)
+        known = {pair: Row(*row, found.certified) for pair, row in zip(exact, rows, strict=True)}
+        return [known.get(pair) or self._sampled_row(pair) for pair in pairs]
+
+    def _deterministic_row(self, pair: QueryPair) -> Row:
+        scale = 1 + self.setting.gamma**2
+        return Row(deterministic_value(pair, self.setting), _ROUNDING * scale, True)
+
+    def _sampled_row(self, pair: QueryPair) -> Row:
+        precision = self.rtol * (1 + self.setting.gamma**2) / STANDARD_ERRORS
         some = quasi_monte_carlo_values([pair], self.setting, precision)
         return Row(float(some.mean[0]), float(STANDARD_ERRORS * some.stderr[0]), False)
 
@@ -76,9 +79,3 @@ def query_pairs(readout: str, tokens1: Tokens, tokens2: Tokens) -> list[list[Que
     }[readout]
     strings = [list(map(tuple, tokens.tolist())) for tokens in (tokens1, tokens2)]
     return [[QueryPair(x, y, *some) for some in queries] for x, y in zip(*strings, strict=True)]
-
-
-@functools.lru_cache(maxsize=_REMEMBERED_SETTINGS)
-def _known_values(evaluation: Evaluation) -> dict[Hashable, Row]:
-    """What is known of these settings, by class of pair of queries; `Evaluation` fills it."""
-    return {}

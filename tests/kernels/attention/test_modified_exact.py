@@ -62,7 +62,7 @@ def slow_grid(pair, setting, step=0.4, radius=6.4):
 @pytest.mark.parametrize(("beta", "gamma", "a"), [(0.8, 0.7, 1.0), (0.5, 1.0, -1.5)])
 def test_it_agrees_with_a_slow_grid(x, y, query1, query2, beta, gamma, a):
     pair, setting = query_pair(x, y, query1, query2), Setting(beta, gamma, a)
-    value = query_values(pair, setting, 1e-10).value[0]
+    value = query_values([pair], setting, 1e-10).value[0]
     assert value == pytest.approx(slow_grid(pair, setting), abs=QUADRATURE)
 
 
@@ -84,8 +84,8 @@ def test_it_agrees_with_a_slow_grid(x, y, query1, query2, beta, gamma, a):
 def test_stated_bounds_hold_and_meet_the_target(beta, gamma, a, rtol):
     setting, pairs = Setting(beta, gamma, a), [query_pair(*some) for some in PAIRS]
     for pair in pairs:
-        found = query_values(pair, setting, rtol)
-        finer = query_values(pair, setting, max(rtol * 1e-3, 1e-13))
+        found = query_values([pair], setting, rtol)
+        finer = query_values([pair], setting, max(rtol * 1e-3, 1e-13))
         assert abs(found.value - finer.value) <= found.bound
         assert found.bound <= (rtol + 1e-12) * (1 + gamma**2)
 

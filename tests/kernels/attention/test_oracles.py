@@ -229,7 +229,7 @@ def test_modified_attention_with_two_positions_agrees_with_an_integral(beta, gam
         pair = QueryPair(x, y, *queries)
         if query_cost(pair, setting, rtol) > 1e9:
             continue
-        values = query_values(pair, setting, rtol)
+        values = query_values([pair], setting, rtol)
         matrix = coupling(x, y, gamma)
         means = [
             a * (equal(one, one) + gamma**2 * np.eye(2))[query]
