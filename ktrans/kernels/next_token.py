@@ -157,9 +157,8 @@ def _copied(tokens1: Tokens, tokens2: Tokens, attention: AttentionKernel) -> Bou
     pairs = _marked_pairs(tokens1, tokens2)
     keys = [_key(pair, attention.gamma) for pair in pairs]
     attended = dict(zip(keys, map(_attended_by, pairs), strict=True))
-    known = recall(
-        ("attended", attention), attended, lambda some: attended_weights(some, attention)
-    )
+    setting = (float(attention.beta), float(attention.gamma), attention.rtol, attention.method)
+    known = recall(("attended", *setting), attended, lambda some: attended_weights(some, attention))
     value, bound, certified = zip(*(known[key] for key in keys), strict=True)
     return Bounded(np.array(value), np.array(bound), all(certified))
 

@@ -62,7 +62,8 @@ def exact_values(graphs: Sequence[PairGraph], beta: float, gamma: float, rtol: f
     Raises:
         ValueError: if the grids would be too large.
     """
-    return _bounded(_class_jobs(graphs, (beta, gamma), (0.0, 0.0), rtol), 1 + gamma**2)
+    jobs = _class_jobs(graphs, (beta, gamma), Parameters(beta, gamma), rtol)
+    return _bounded(jobs, 1 + gamma**2)
 
 
 def query_values(pairs: Sequence[QueryPair], setting: Setting, rtol: float) -> Bounded:
@@ -115,7 +116,8 @@ def class_sums(
     graphs: Sequence[PairGraph], point: tuple[float, float], shift: Sequence[complex], rtol: float
 ) -> np.ndarray:
     """The sums for K_attn at complex β and γ, a shift away from the point that the rule is for."""
-    return _values(_class_jobs(graphs, point, shift, rtol))
+    moved = Parameters(point[0] + shift[0], point[1] + shift[1])
+    return _values(_class_jobs(graphs, point, moved, rtol))
 
 
 def class_cost(graph: PairGraph, beta: float, gamma: float, rtol: float) -> float:
@@ -148,11 +150,10 @@ class _Job(NamedTuple):
 
 
 def _class_jobs(
-    graphs: Sequence[PairGraph], point: tuple[float, float], shift: Sequence[complex], rtol: float
+    graphs: Sequence[PairGraph], point: tuple[float, float], parameters: Parameters, rtol: float
 ) -> list[_Job]:
-    moved = Parameters(point[0] + shift[0], point[1] + shift[1])
     return [
-        _Job(class_model(graph), is_symmetric(graph), _class_target(graph, point, rtol), moved)
+        _Job(class_model(graph), is_symmetric(graph), _class_target(graph, point, rtol), parameters)
         for graph in graphs
     ]
 
