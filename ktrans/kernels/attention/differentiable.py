@@ -13,7 +13,7 @@ import numpy as np
 from ktrans.kernels.attention.exact import class_sums, exact_values, partial_derivatives
 from ktrans.kernels.attention.multigraph import PairGraph
 
-_POINTS = 12  # on the circle of Cauchy's formula, of error (radius/distance)^points
+_POINTS = 8  # on the circle of Cauchy's formula, of error (radius/distance)^points
 _RADIUS = 0.04  # for parameters of order 1; with all nodes fixed the sums are entire but for 1/β
 
 

@@ -39,6 +39,7 @@ def test_a_kernel_is_an_argument_of_compiled_functions():
     assert np.isfinite(slopes.beta) and slopes.rtol == kernel.rtol
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argument", [0, 1])
 def test_second_derivatives_are_those_of_the_first(argument):
     def slope(beta, gamma):
