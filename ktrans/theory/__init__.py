@@ -14,6 +14,13 @@ from ktrans.theory.curves.eigenlearning import (
     in_distribution_curve,
     learnability,
 )
+from ktrans.theory.curves.floor import (
+    Floor,
+    diversity_floor,
+    diversity_needed,
+    finite_curve,
+    floor_constant,
+)
 from ktrans.theory.curves.next_token import next_token_curve
 from ktrans.theory.curves.plain import Curve, learning_curve, samples_needed
 from ktrans.theory.enclosure import enclose_spectrum
@@ -36,6 +43,7 @@ from ktrans.theory.statistics import (
 __all__ = [
     "Certificate",
     "Curve",
+    "Floor",
     "NextTokenCertificate",
     "Separation",
     "Spectrum",
@@ -47,8 +55,12 @@ __all__ = [
     "corrected_learning_curve",
     "corrected_samples_needed",
     "cosine_sigma_map",
+    "diversity_floor",
+    "diversity_needed",
     "enclose_spectrum",
     "enlarged_template_matrix",
+    "finite_curve",
+    "floor_constant",
     "in_distribution_curve",
     "learnability",
     "learning_curve",

@@ -9,11 +9,15 @@ from jaxtyping import Float, Int
 
 from ktrans._rounding import TINY, UNIT, gamma, round_up
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
+from ktrans.kernels.coefficients import PairValues
 from ktrans.tasks import TemplateTask
 from ktrans.tasks.diversity import with_vocabulary
+from ktrans.theory.diversity import Population, population
+from ktrans.theory.orbits import usual_alphabet
 from ktrans.theory.structure import entry_pattern
 
-_SHARED = ("matrix", "spectrum", "self_kernel", "pattern")  # what does not depend on m
+# What does not depend on m.
+_SHARED = ("matrix", "spectrum", "self_kernel", "pattern", "pair_values")
 
 
 class Spectrum(NamedTuple):
@@ -66,6 +70,21 @@ class TemplateStatistics:
     def pattern(self) -> Int[np.ndarray, "r r"]:
         """Equal numbers where entries of N are equal for a structural reason, exact."""
         return entry_pattern(self.kernel, self.task)
+
+    @cached_property
+    def pair_values(self) -> PairValues:
+        """Kernel values by the pattern of two strings, each evaluated once."""
+        return PairValues(self.kernel)
+
+    @cached_property
+    def population(self) -> Population:
+        """What infinitely many samples at the task's own diversity say."""
+        return population(self.pair_values, self.task, usual_alphabet(self.task))
+
+    @property
+    def mean_matrix(self) -> Bounded:
+        """N_m, the mean kernel value of independent strings of two templates, with bounds."""
+        return self.population.mean_matrix
 
     @property
     def labels(self) -> Float[np.ndarray, "r"]:
