@@ -24,6 +24,7 @@ ROWS: dict[str, Callable[[Certificate], str]] = {
     "condition number": lambda c: f"{c.condition_number:.4g}",
     "mean self-kernel σ": lambda c: f"{c.self_kernel.mean():.6g}",
     "n* = r (σ + λ) / ν_min": lambda c: f"{c.sample_scale:.4g}",
+    "floor as n → ∞ at this ρ": lambda c: _floor(c),
     "n for a quarter of chance": lambda c: _number(c.samples_needed),
 }  # fmt: skip
 
@@ -109,6 +110,15 @@ def _verdicts(certificates: Mapping[str, Certificate]) -> list[str]:
         for sentence in (certificate.verdict, *certificate.remarks):
             lines += textwrap.wrap(f"{name}: {sentence}", _WIDTH, subsequent_indent="    ")
     return lines
+
+
+def _floor(certificate: Certificate) -> str:
+    """With its bound where that is proved."""
+    if certificate.floor is None:
+        return "—"
+    if not certificate.floor_certified:
+        return f"{certificate.floor:.4g} (estimate)"
+    return f"{certificate.floor:.4g} ± {certificate.floor_error:.0e}"
 
 
 def _number(value: float | None) -> str:

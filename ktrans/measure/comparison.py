@@ -14,6 +14,7 @@ from ktrans._progress import Progress, in_silence
 from ktrans.kernels.base import Estimate
 from ktrans.kernels.coefficients import PairValues
 from ktrans.measure.reasons import Measured, reasons
+from ktrans.measure.standing import Standing, standing
 from ktrans.measure.unseen import (
     MAX_SAMPLES,
     Kernels,
@@ -104,6 +105,7 @@ class KernelComparison:
         eigenvalues: Of K̂/n for the first training set of the largest n (for a thousand of its
             samples at most), descending; exact to rounding.
         reasons: Why the errors are what they are, in sentences.
+        standing: Whether it generalises at these n, will with more samples, or cannot.
     """
 
     certificate: Certificate
@@ -112,6 +114,7 @@ class KernelComparison:
     curves: Curves
     eigenvalues: np.ndarray
     reasons: tuple[str, ...]
+    standing: Standing
 
     @property
     def summary(self) -> dict[str, Estimate]:
@@ -123,7 +126,11 @@ class KernelComparison:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it for JSON."""
-        parts = {"certificate": self.certificate.to_dict(), "curves": vars(self.curves)}
+        parts = {
+            "certificate": self.certificate.to_dict(),
+            "curves": vars(self.curves),
+            "standing": str(self.standing),
+        }
         return as_plain(vars(self) | parts | {"summary": _record(self.summary)})
 
 
@@ -274,6 +281,7 @@ def _conclude(
         curves=_curves(known, design),
         eigenvalues=_eigenvalues(known.task, design, values),
         reasons=reasons(known, certificate, measured),
+        standing=standing(certificate, measured.unseen),
     )
 
 

@@ -22,7 +22,7 @@ from jaxtyping import Float, Int
 from ktrans._rounding import gamma, round_up
 from ktrans.kernels.base import Bounded
 from ktrans.kernels.coefficients import PairValues, instantiate, matched_strings, wildcard_count
-from ktrans.patterns.matchings import Matching, partial_matchings, submatchings
+from ktrans.patterns.matchings import Matching, count_matchings, partial_matchings, submatchings
 from ktrans.tasks import TemplateTask
 from ktrans.theory.orbits import Alphabet, Orbits, exact_alphabet, orbits, tokens_left
 
@@ -110,14 +110,21 @@ def population(
 
 def largest_cheap_size(task: TemplateTask, budget: int) -> int:
     """The largest size of matchings, at least 1, of which there are no more than `budget`."""
+    sizes = range(task.max_wildcards, 1, -1)
+    return next((size for size in sizes if count_values(task, size) <= budget), 1)
+
+
+def count_values(task: TemplateTask, max_size: int) -> int:
+    """Matchings of up to `max_size` pairs between all templates: kernel values to evaluate.
+
+    Example:
+        >>> import ktrans as kt
+        >>> count_values(kt.tasks.load("aba_abb"), 2)
+        21
+    """
     widths = [template.num_wildcards for template in task.templates]
-    pairs = list(itertools.combinations_with_replacement(widths, 2))
-
-    def cost(size: int) -> int:
-        return sum(math.comb(a, j) * math.perm(b, j) for a, b in pairs for j in range(size + 1))
-
-    widest = max(widths)
-    return next((s for s in range(widest, 1, -1) if cost(s) <= budget), min(widest, 1))
+    pairs = itertools.combinations_with_replacement(widths, 2)
+    return sum(count_matchings(a, b, max_size) for a, b in pairs)
 
 
 def _own(values: PairValues, known: Orbits) -> tuple[Float[np.ndarray, "o"], float]:

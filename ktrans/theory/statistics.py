@@ -12,6 +12,7 @@ from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.kernels.coefficients import PairValues
 from ktrans.tasks import TemplateTask
 from ktrans.tasks.diversity import with_vocabulary
+from ktrans.tasks.wildcards import check_wildcards
 from ktrans.theory.diversity import Population, population
 from ktrans.theory.orbits import usual_alphabet
 from ktrans.theory.structure import entry_pattern
@@ -126,8 +127,9 @@ def template_statistics(kernel: object, task: object) -> TemplateStatistics:
 
     Raises:
         TypeError: if the kernel is not token-symmetric or the task is no `TemplateTask`.
+        ValueError: if no template has a wildcard.
     """
-    return TemplateStatistics(check_kernel(kernel), check_task(task))
+    return TemplateStatistics(check_kernel(kernel), check_wildcards(check_task(task)))
 
 
 def regression_statistics(kernel: object, task: object) -> TemplateStatistics:
@@ -186,7 +188,7 @@ def bounded_template_matrix(kernel: object, task: object) -> Bounded:
     Raises:
         TypeError: if the kernel is not token-symmetric or the task is no `TemplateTask`.
     """
-    symmetric, known = check_kernel(kernel), check_task(task)
+    symmetric, known = check_kernel(kernel), check_wildcards(check_task(task))
     return symmetrised(symmetric.bounded(*known.fresh_strings()))
 
 

@@ -20,7 +20,7 @@ from ktrans.theory.curves.plain import (
     make_curve,
     plain_samples_needed,
 )
-from ktrans.theory.diversity import Population, largest_cheap_size, population
+from ktrans.theory.diversity import Population, count_values, largest_cheap_size, population
 from ktrans.theory.orbits import (
     MAX_UNKNOWNS,
     Alphabet,
@@ -35,7 +35,8 @@ from ktrans.theory.statistics import (
     regression_statistics,
 )
 
-CHEAP_VALUES = 400  # kernel values that take seconds
+CHEAP_VALUES = 8000  # kernel values that take seconds
+_FEW_VALUES = 400  # with so few the whole spectrum is cheap too
 _ROUNDING = 1e-13  # eigenvalues below this share of the largest are zero, where B is singular
 _LARGEST_VOCABULARY = 10**15
 _COARSER = 0.5  # unknowns of the second binning, from which the first one's error is estimated
@@ -130,6 +131,8 @@ def find_floor(statistics: TemplateStatistics, max_values: int | None = None) ->
     """
     task = statistics.task
     size = None if max_values is None else largest_cheap_size(task, max_values)
+    if task.is_uniform and (size is None or size >= task.max_wildcards):
+        return solve_floor(statistics, statistics.population)
     alphabet = support_alphabet(task) if task.contradiction is None else usual_alphabet(task)
     return solve_floor(statistics, population(statistics.pair_values, task, alphabet, size))
 
@@ -153,42 +156,56 @@ def solve_floor(statistics: TemplateStatistics, found: Population) -> Floor:
     )
 
 
-class _Dual(NamedTuple):
-    """x = B⁻¹ f* and a bound on ‖x − value‖₂."""
-
-    value: Float[np.ndarray, "o"]
-    bound: float
-
-
 def _limit_errors(statistics: TemplateStatistics, found: Population) -> Bounded:
-    """f∞ − f* = −G x; where B is not certified nonsingular, by the pseudo-inverse."""
+    """f∞ − f* = −G x with B x = f*; where B is not certified nonsingular, by the pseudo-inverse.
+
+    With any Y, G x = Y f* + (G − Y B) x. Y ≈ G B⁻¹ is small where G is, and multiplies the error of
+    B by |x|, not by |x|/λ_min(B) as the error of x does.
+    """
     targets = statistics.labels[found.orbits.template]
-    smallest = _smallest_eigenvalue(found.means)
+    smallest = _smallest_eigenvalue(statistics, found)
     if not smallest > 0:
         return _singular_errors(statistics, found, targets)
-    dual = _solve(found.means, targets, smallest)
-    gap, size = found.gap, np.abs(dual.value)
-    value = -gap.value @ dual.value
-    bound = gap.bound @ (size + dual.bound) + dual.bound * np.linalg.norm(gap.value, axis=1)
-    rounding = gamma(2 * len(size) + 8) * (np.abs(gap.value) @ size + bound)
-    return Bounded(value, round_up(bound + rounding), found.means.certified)
+    size = _dual_size(found.means, targets, smallest)
+    means, gap = found.means, found.gap
+    shift = _transfer(means.value, gap.value)
+    count = len(targets)
+    rounding = gamma(count + 8) * (np.abs(shift) @ np.abs(means.value) + np.abs(gap.value))
+    off = np.abs(gap.value - shift @ means.value) + np.abs(shift) @ means.bound + gap.bound
+    value = -shift @ targets
+    last = gamma(count + 4) * (np.abs(shift) @ np.abs(targets))
+    return Bounded(value, round_up((off + 2 * rounding) @ size + last), means.certified)
 
 
-def _smallest_eigenvalue(means: Bounded) -> float:
-    """A lower bound, certified where the means are; zero or less says nothing."""
-    eigenvalues, bound = enclosed_spectrum(means)
-    return float(eigenvalues.min() - bound)
+def _smallest_eigenvalue(statistics: TemplateStatistics, found: Population) -> float:
+    """A lower bound on λ_min(B), certified where B and N are; zero or less says nothing.
+
+    For one orbit a template B ⪰ N (`diversity_floor`), so that λ_min(N) bounds it too.
+    """
+    spectra = [enclosed_spectrum(found.means)]
+    if len(found.shares) == len(statistics.labels):
+        spectra.append(statistics.spectrum)
+    return max(float(each.eigenvalues.min() - each.bound) for each in spectra)
 
 
-def _solve(means: Bounded, targets: Float[np.ndarray, "o"], smallest: float) -> _Dual:
-    """‖x − x̂‖ ≤ ‖f* − B x̂‖/λ_min(B), and the residual is bounded term by term."""
+def _dual_size(
+    means: Bounded, targets: Float[np.ndarray, "o"], smallest: float
+) -> Float[np.ndarray, "o"]:
+    """A bound on |x|: ‖x − x̂‖ ≤ ‖f* − B x̂‖/λ_min(B), and the residual is bounded term by term."""
     x = np.linalg.solve(means.value, targets)
-    x = x + np.linalg.solve(means.value, targets - means.value @ x)
-    size = np.abs(x)
-    rounding = gamma(len(x) + 4) * (np.abs(means.value) @ size + np.abs(targets))
+    size, count = np.abs(x), len(x)
+    rounding = gamma(count + 4) * (np.abs(means.value) @ size + np.abs(targets))
     residual = np.abs(targets - means.value @ x) + means.bound @ size + rounding
-    norm = np.linalg.norm(residual) * (1 + gamma(len(x) + 4))
-    return _Dual(x, float(round_up(norm / smallest)))
+    norm = np.linalg.norm(residual) * (1 + gamma(count + 4))
+    return np.asarray(round_up(size + norm / smallest))
+
+
+def _transfer(
+    means: Float[np.ndarray, "o o"], gap: Float[np.ndarray, "r o"]
+) -> Float[np.ndarray, "r o"]:
+    """G B⁻¹, refined once."""
+    first = np.linalg.solve(means.T, gap.T).T
+    return first + np.linalg.solve(means.T, (gap - first @ means).T).T
 
 
 def _singular_errors(
@@ -381,12 +398,17 @@ def finite_samples_needed(
     """
     if floor.mse >= mse:
         return math.inf
-    if largest_cheap_size(statistics.task, CHEAP_VALUES) < statistics.task.max_wildcards:
+    if not is_cheap(statistics, CHEAP_VALUES):
         return plain_samples_needed(statistics, mse=mse, ridge=ridge)
-    if has_symmetry(statistics.task) and ridge > 0:
+    if has_symmetry(statistics.task) and ridge > 0 and is_cheap(statistics, _FEW_VALUES):
         return corrected_least_samples(statistics, mse=mse, ridge=ridge)
     modes = _modes(statistics, statistics.population, ridge)
     return least_samples(statistics, mse, lambda n: _moments(modes, n))
+
+
+def is_cheap(statistics: TemplateStatistics, max_values: int) -> bool:
+    """Whether all matchings of the task's templates are no more than so many kernel values."""
+    return count_values(statistics.task, statistics.task.max_wildcards) <= max_values
 
 
 class _Modes(NamedTuple):
