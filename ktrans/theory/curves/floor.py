@@ -82,13 +82,14 @@ def diversity_floor(kernel: object, task: object) -> Floor:
     with B = N_m the mean kernel values of independent strings, collisions included. G is computed
     as a sum over collisions, so the floor has a small relative error at any m.
 
-    **Only the support matters.** f∞ is the interpolant of least norm of f* on all strings that can be
-    drawn, whatever their probabilities; so Zipf weights on m tokens have the floor of uniform ones,
-    not that of their ρ. Weights decide how many samples it takes (`finite_curve`). Where templates
-    meet with different labels there is no interpolant: then they decide the compromise too.
+    **Only the support matters.** f∞ is the interpolant of least norm of f* on all strings that can
+    be drawn, whatever their probabilities; so Zipf weights on m tokens have the floor of uniform
+    ones, not that of their ρ. Weights decide how many samples it takes (`finite_curve`). Where
+    templates meet with different labels there is no interpolant: weights decide the compromise.
 
-    **Rate.** For uniform substitution B is the Gram matrix of mean embeddings of m tokens. Were these drawn from more, its
-    mean would grow by a covariance: G is positive semi-definite. Hence for f* = N a
+    **Rate.** For uniform substitution B is the Gram matrix of mean embeddings of m tokens. Those of
+    m tokens drawn from more have the mean embedding of all as their mean, so B exceeds its limit N
+    by a covariance: G is positive semi-definite. Hence for f* = N a
 
         f* − f∞ = (N − N (N + G)⁻¹ N) a = (N : G) a,    0 ⪯ N : G ⪯ G
 
