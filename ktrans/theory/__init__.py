@@ -24,6 +24,7 @@ from ktrans.theory.curves.floor import (
 from ktrans.theory.curves.next_token import next_token_curve
 from ktrans.theory.curves.plain import Curve, learning_curve, samples_needed
 from ktrans.theory.enclosure import enclose_spectrum
+from ktrans.theory.finite_sample import SampleBound, finite_sample_bound
 from ktrans.theory.next_token import (
     NextTokenCertificate,
     enlarged_template_matrix,
@@ -45,6 +46,7 @@ __all__ = [
     "Curve",
     "Floor",
     "NextTokenCertificate",
+    "SampleBound",
     "Separation",
     "Spectrum",
     "TemplateStatistics",
@@ -60,6 +62,7 @@ __all__ = [
     "enclose_spectrum",
     "enlarged_template_matrix",
     "finite_curve",
+    "finite_sample_bound",
     "floor_constant",
     "in_distribution_curve",
     "learnability",
