@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from experiments._figures import FIGURES, PAPER, QUICK, Figure, Record
 from ktrans._files import read_json
@@ -90,7 +91,17 @@ def as_json(runs: Runs) -> str:
 
 def _configuration(figure: Figure, kind: str) -> str:
     version = importlib.metadata.version("ktrans")
-    return digest({"configuration": figure.configuration(kind), "ktrans": version})[:16]
+    known = _rounded(figure.configuration(kind))
+    return digest({"configuration": known, "ktrans": version})[:16]
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers to twelve digits: the last ones of powers differ from processor to processor."""
+    if isinstance(value, float):
+        return float(f"{value:.12g}")
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _find(figure: Figure, results: Path) -> Iterator[tuple[str, KeptRun]]:

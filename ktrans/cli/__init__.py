@@ -7,6 +7,7 @@ import importlib.metadata
 import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -80,8 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments, those of the process if left out.
 
     Returns:
-        Exit status: what the command says, 2 for bad input or where its output has no room, 130
-        where interrupted.
+        Exit status: what the command says, 2 for bad input, any failure, or where its
+        output has no room, 130 where interrupted.
     """
     _prepare_streams()
     try:
@@ -97,6 +98,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(f"Not enough memory; ask for less: {error}", BAD_INPUT)
     except (ValueError, TypeError, ConvergenceError) as error:
         return _complain(str(error), BAD_INPUT)
+    except Exception as error:  # a fault of ours: never status 1, which is a verdict
+        traceback.print_exc()
+        return _complain(f"{type(error).__name__}: {error}", BAD_INPUT)
 
 
 def _prepare_streams() -> None:

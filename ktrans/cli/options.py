@@ -17,6 +17,7 @@ from ktrans.kernels.registry import ACTIVATIONS
 from ktrans.kernels.transformer import TransformerKernel
 from ktrans.tasks import TemplateTask
 from ktrans.tasks.diversity import with_vocabulary
+from ktrans.tasks.wildcards import check_wildcards
 
 TRANSFORMER, MLP = "transformer", "MLP (NTK)"
 
@@ -96,11 +97,11 @@ def read_origin(
 
 
 def read_task(arguments: argparse.Namespace) -> TemplateTask:
-    """The task that the arguments name."""
+    """The task that the arguments name; one without wildcards is refused."""
     name, size = arguments.task, arguments.vocab_size
     if not name.endswith(".toml"):
         return ktrans.tasks.load(name, vocab_size=size)
-    task = TemplateTask.from_file(Path(name))
+    task = check_wildcards(TemplateTask.from_file(Path(name)))
     return task if size is None else with_vocabulary(task, size)
 
 

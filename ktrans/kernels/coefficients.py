@@ -6,7 +6,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ktrans.kernels.base import TokenSymmetricKernel
+from ktrans.kernels.base import Bounded, TokenSymmetricKernel
 from ktrans.patterns.classes import equality_pattern, pair_classes
 from ktrans.patterns.matchings import (
     Matching,
@@ -24,7 +24,8 @@ class PairValues:
 
     def __init__(self, kernel: TokenSymmetricKernel):
         self.kernel = kernel
-        self._known: dict[Pattern, float] = {}
+        self.certified = True
+        self._known: dict[Pattern, tuple[float, float]] = {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PairValues) and eqx.tree_equal(self.kernel, other.kernel) is True
@@ -36,14 +37,24 @@ class PairValues:
         self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]
     ) -> Float[np.ndarray, "c"]:
         """K(x_c, y_c) for each row c, all new patterns in one call of the kernel."""
+        return self.bounded(tokens1, tokens2).value
+
+    def bounded(self, tokens1: Int[np.ndarray, "c k"], tokens2: Int[np.ndarray, "c k"]) -> Bounded:
+        """The same with a bound on each value, certified if all that is known here is."""
         patterns = _pair_patterns(tokens1, tokens2)
-        missing = sorted(set(patterns) - self._known.keys())
-        if missing:
-            length = tokens1.shape[1]
-            rows = np.array(missing, dtype=np.int64)
-            values = self.kernel.evaluate_pairs(rows[:, :length], rows[:, length:]).value
-            self._known.update(zip(missing, np.asarray(values).tolist(), strict=True))
-        return np.array([self._known[pattern] for pattern in patterns], dtype=np.float64)
+        self._evaluate(sorted(set(patterns) - self._known.keys()), tokens1.shape[1])
+        found = np.array([self._known[pattern] for pattern in patterns], dtype=np.float64)
+        value, bound = found.reshape(-1, 2).T
+        return Bounded(value, bound, self.certified)
+
+    def _evaluate(self, missing: list[Pattern], length: int) -> None:
+        if not missing:
+            return
+        rows = np.array(missing, dtype=np.int64)
+        found = self.kernel.evaluate_pairs(rows[:, :length], rows[:, length:])
+        pairs = zip(np.asarray(found.value).tolist(), np.asarray(found.bound).tolist(), strict=True)
+        self._known.update(zip(missing, pairs, strict=True))
+        self.certified = self.certified and found.certified
 
     def matrix(
         self, tokens1: Int[np.ndarray, "n1 k"], tokens2: Int[np.ndarray, "n2 k"]
@@ -133,7 +144,7 @@ def _moebius_tables(
             if matching and shown is not None and (u, v, matching) not in shown:
                 continue
             keys.append((int(u), int(v), matching))
-            strings.append(_matched_strings(codes[u], codes[v], matching))
+            strings.append(matched_strings(codes[u], codes[v], matching))
     first, second = (np.stack(side) for side in zip(*strings, strict=True))
     tables: dict[tuple[int, int], dict[Matching, float]] = {}
     for (u, v, matching), value in zip(keys, values(first, second).tolist(), strict=True):
@@ -141,9 +152,10 @@ def _moebius_tables(
     return {pair: moebius_transform(table) for pair, table in tables.items()}
 
 
-def _matched_strings(
+def matched_strings(
     codes1: np.ndarray, codes2: np.ndarray, matching: Matching
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Two strings of coded templates whose wildcards share tokens as the matching says."""
     fresh = int(max(codes1.max(), codes2.max(), -1)) + 1
     width = wildcard_count(codes1)
     tokens1 = fresh + np.arange(width)

@@ -26,6 +26,7 @@ from ktrans._tables import TextTable, with_bound
 from ktrans.kernels.base import Estimate
 from ktrans.kernels.coefficients import PairValues
 from ktrans.measure.reasons import ErrorsAt, reasons
+from ktrans.measure.standing import Standing, standing
 from ktrans.measure.unseen import (
     MAX_SAMPLES,
     Kernels,
@@ -116,6 +117,7 @@ class KernelComparison(Result):
         eigenvalues: Of K̂/n for the first training set of the largest n (for a thousand of its
             samples at most), descending; exact to rounding.
         reasons: Why the errors are what they are, in sentences.
+        standing: Whether it generalises at these n, will with more samples, or cannot.
     """
 
     certificate: Certificate
@@ -124,6 +126,7 @@ class KernelComparison(Result):
     curves: Curves
     eigenvalues: np.ndarray
     reasons: tuple[str, ...]
+    standing: Standing
 
     @property
     def summary(self) -> dict[str, Estimate]:
@@ -135,7 +138,11 @@ class KernelComparison(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """All of it for JSON."""
-        parts = {"certificate": self.certificate.to_dict(), "curves": vars(self.curves)}
+        parts = {
+            "certificate": self.certificate.to_dict(),
+            "curves": vars(self.curves),
+            "standing": str(self.standing),
+        }
         return as_plain(vars(self) | parts | {"summary": _record(self.summary)})
 
 
@@ -290,6 +297,7 @@ def _conclude(
         curves=_curves(known, design),
         eigenvalues=_eigenvalues(known.task, design, values),
         reasons=reasons(known, certificate, measured),
+        standing=standing(certificate, measured.unseen),
     )
 
 
@@ -328,7 +336,7 @@ def _record(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
     return {name: each._asdict() for name, each in estimates.items()}
 
 
-MATRIX_HEADS = ("N", "σ_min(N)", "n*")
+MATRIX_HEADS = ("N", "σ_min(N)", "n*", "on unseen symbols")
 _DECISIONS = {True: "nonsingular", False: "singular", None: "undecided"}
 _WIDTH = 96
 _SHOWN_N = 3
@@ -349,10 +357,11 @@ def comparison_table(found: Comparison) -> TextTable:
 
 
 def matrix_cells(each: KernelComparison) -> list[str]:
-    """Whether N is nonsingular, σ_min(N) with its bound, and n*."""
+    """Whether N is nonsingular, σ_min(N) with its bound, n*, and where the kernel stands."""
     certificate = each.certificate
     sigma = with_bound(certificate.sigma_min, certificate.sigma_min_error, most=4)
-    return [_DECISIONS[certificate.nonsingular], sigma, f"{certificate.sample_scale:.3g}"]
+    scale = f"{certificate.sample_scale:.3g}"
+    return [_DECISIONS[certificate.nonsingular], sigma, scale, str(each.standing)]
 
 
 def error_cell(each: KernelComparison, kind: str, place: int) -> str:

@@ -5,11 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ktrans.measure.standing import LEARNT
 from ktrans.theory.certificate import Certificate
 from ktrans.theory.separation import describe_separation, separate
 from ktrans.theory.statistics import TemplateStatistics
-
-LEARNT = 0.25  # an error of at most this share of chance counts as learnt
 
 
 class ErrorsAt(NamedTuple):

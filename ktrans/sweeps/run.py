@@ -14,7 +14,7 @@ from typing import Any
 import joblib
 import xarray as xr
 
-from ktrans._checks import Numbers, Whole, as_int, check_kind, shown
+from ktrans._checks import Numbers, as_int, check_kind, shown
 from ktrans._interrupts import handled_by
 from ktrans._progress import Counted, Progress, in_silence
 from ktrans._store import Store
@@ -36,7 +36,7 @@ def sweep(
     kernels: object,
     *,
     vocab_sizes: object,
-    num_samples: Whole,
+    num_samples: object,
     ridges: Numbers,
     seeds: object,
     folder: object,

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ktrans._checks import as_real, check_kind, shown
+from ktrans.tasks.meeting import label_of, same_template
 from ktrans.tasks.templates import (
     Symbol,
     Template,
@@ -51,6 +52,21 @@ def check_labels(templates: tuple[Template, ...], labels: object) -> None:
     """Labels of a task are an array of finite numbers or a tuple of symbols, one a template."""
     check_kind("labels", labels, np.ndarray | tuple)
     read_labels(templates, list(labels))  # type: ignore[call-overload]
+
+
+def check_consistent(templates: tuple[Template, ...], labels: Labels) -> None:
+    """One template, whatever its wildcards are called, has one label."""
+    seen: dict[tuple[int, ...], list[int]] = {}
+    for j, template in enumerate(templates):
+        for i in seen.setdefault(template.partition, []):
+            known = label_of(templates[i], labels[i])
+            if same_template(templates[i], template) and known != label_of(template, labels[j]):
+                raise ValueError(
+                    f"`templates` must give one template one label; '{templates[i]}' and "
+                    f"'{template}' differ in the names of their wildcards only, and have the "
+                    f"labels {labels[i]} and {labels[j]}."
+                )
+        seen[template.partition].append(j)
 
 
 def check_weights(templates: tuple[Template, ...], weights: object) -> None:

@@ -1,6 +1,6 @@
 """Template tasks: distributions over templates and substitution maps, and data drawn from them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from ktrans._results import Result
 from ktrans.tasks import files
 from ktrans.tasks._arguments import (
     Labels,
+    check_consistent,
     check_labels,
     check_templates,
     check_weights,
@@ -22,6 +23,7 @@ from ktrans.tasks._arguments import (
     read_templates,
     read_weights,
 )
+from ktrans.tasks.meeting import Drawable, drawable_meeting
 from ktrans.tasks.substitution import (
     Alphabet,
     Substitution,
@@ -151,6 +153,7 @@ class TemplateTask(Result):
     def __post_init__(self):
         check_templates(self.templates)
         check_labels(self.templates, self.labels)
+        check_consistent(self.templates, self.labels)
         check_weights(self.templates, self.weights)
         self.weights.setflags(write=False)
         if isinstance(self.labels, np.ndarray):
@@ -309,31 +312,65 @@ class TemplateTask(Result):
     @property
     def is_uniform(self) -> bool:
         """Whether substitution maps are uniform over the injective ones."""
+        if self.substitution == "uniform":
+            return True
         weights = self._token_weights[self._token_weights > 0]
         return bool(len(weights) == self.vocab_size and np.all(weights == weights[0]))
 
     @property
     def disjoint(self) -> bool:
-        """Whether no string matches two of the templates; exact."""
+        """Whether no string that can be drawn matches two of the templates; exact."""
         return self.meeting is None
 
     @cached_property
     def meeting(self) -> tuple[int, int, tuple[str, ...]] | None:
         """The first two templates i < j that meet, with a string that matches both; or None.
 
+        Only strings that are drawn with positive probability count.
+
         Example:
-            >>> TemplateTask.from_templates({"Aα": 1, "αB": -1}, vocab_size=9).meeting
+            >>> TemplateTask.from_templates({"Aα": 1, "αB": -1}, vocab_size=9).meeting is None
+            True
+            >>> tokens = ["A", "B", "c"]
+            >>> TemplateTask.from_templates({"Aα": 1, "αB": -1}, substitution_tokens=tokens).meeting
             (0, 1, ('A', 'B'))
         """
+        return next(self._meetings(), None)
+
+    @cached_property
+    def contradiction(self) -> tuple[int, int, tuple[str, ...]] | None:
+        """The first two templates that meet and have different labels; or None.
+
+        Labels that are symbols count as different.
+        """
+        return next((each for each in self._meetings() if self._differ(*each[:2])), None)
+
+    def _meetings(self) -> Iterator[tuple[int, int, tuple[str, ...]]]:
         earlier: dict[tuple[int, ...], list[int]] = {}
         for j, template in enumerate(self.templates):
             # Only templates with the same partition of positions can meet.
             for i in earlier.setdefault(template.partition, []):
-                witness = self.templates[i].meets(template)
+                witness = drawable_meeting(self.templates[i], template, self._drawable)
                 if witness is not None:
-                    return i, j, witness
+                    yield i, j, witness
             earlier[template.partition].append(j)
-        return None
+
+    def _differ(self, i: int, j: int) -> bool:
+        return self.is_symbolic or bool(self._numbers[i] != self._numbers[j])
+
+    @cached_property
+    def _drawable(self) -> Drawable:
+        regular = {name: i for name, i in self.regular_token_ids.items() if i < self.vocab_size}
+        if self.substitution == "uniform" and self.substitution_tokens is None:
+            return Drawable(frozenset(), None, self.vocab_size)
+        positive = set(np.flatnonzero(self._token_weights > 0).tolist())
+        others = sorted(positive - set(regular.values()))
+        names = self.substitution_tokens
+        return Drawable(
+            frozenset(name for name, i in regular.items() if i in positive),
+            names and tuple(names[i] for i in others),
+            len(others),
+        )
 
     @cached_property
     def diversity(self) -> float:
@@ -461,6 +498,8 @@ class TemplateTask(Result):
 
     @cached_property
     def _allowed_counts(self) -> list[int]:
+        if self.substitution == "uniform":
+            return [self.vocab_size - len(self._avoided(z)) for z in self.templates]
         positive = self._token_weights > 0
         total = int(positive.sum())
         return [total - int(positive[list(self._avoided(z))].sum()) for z in self.templates]

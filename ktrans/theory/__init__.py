@@ -14,9 +14,17 @@ from ktrans.theory.curves.eigenlearning import (
     in_distribution_curve,
     learnability,
 )
+from ktrans.theory.curves.floor import (
+    Floor,
+    diversity_floor,
+    diversity_needed,
+    finite_curve,
+    floor_constant,
+)
 from ktrans.theory.curves.next_token import next_token_curve
 from ktrans.theory.curves.plain import Curve, learning_curve, samples_needed
 from ktrans.theory.enclosure import enclose_spectrum
+from ktrans.theory.finite_sample import SampleBound, finite_sample_bound
 from ktrans.theory.next_token import (
     NextTokenCertificate,
     enlarged_template_matrix,
@@ -37,8 +45,10 @@ from ktrans.theory.statistics import (
 __all__ = [
     "Certificate",
     "Curve",
+    "Floor",
     "NextTokenCertificate",
     "Region",
+    "SampleBound",
     "Separation",
     "Spectrum",
     "TemplateStatistics",
@@ -50,8 +60,13 @@ __all__ = [
     "corrected_learning_curve",
     "corrected_samples_needed",
     "cosine_sigma_map",
+    "diversity_floor",
+    "diversity_needed",
     "enclose_spectrum",
     "enlarged_template_matrix",
+    "finite_curve",
+    "finite_sample_bound",
+    "floor_constant",
     "in_distribution_curve",
     "learnability",
     "learning_curve",

@@ -16,15 +16,21 @@ from ktrans.kernels.activations import Cosine
 from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.transformer import TransformerKernel
 from ktrans.tasks import TemplateTask
+from ktrans.theory.curves.floor import (
+    CHEAP_VALUES,
+    Floor,
+    find_floor,
+    finite_samples_needed,
+    is_cheap,
+)
 from ktrans.theory.curves.plain import plain_samples_needed
 from ktrans.theory.separation import Separation, describe_separation, separate
 from ktrans.theory.statistics import BoundedEigenvalues, TemplateStatistics, template_statistics
 from ktrans.theory.structure import is_singular_by_structure
+from ktrans.theory.verdict import Decision, Findings, describe_meeting, judge
 
 # Half of the labels' power: the error at which a task of two templates has n ν_min = 2 σ.
 _REFERENCE_SHARE = 0.25
-
-_THIS_ONE = {False: ", nor this one", True: ", but can follow this one", None: ""}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +62,13 @@ class Certificate(Result):
         sample_scale: n* = r·mean(σ_z + λ)/ν_min, the samples that bring the slowest direction of
             the labels to a quarter of its error; infinite where N is singular. An order of
             magnitude.
-        samples_needed: n at which the closed-form error on unseen symbols is a quarter of chance
-            (None for labels that are symbols).
+        samples_needed: n at which the closed-form error on unseen symbols at the task's own
+            diversity is a quarter of chance, infinite where it never is (None for labels that are
+            symbols).
+        floor: Mean squared error on unseen symbols as n → ∞ at the task's own diversity, as
+            `diversity_floor` has it; None for symbols, or where it takes too many kernel values.
+        floor_error: Bound on its error; infinite where nothing is certified.
+        floor_certified: Whether that bound is proved.
         chance: Error of the best constant prediction, None for labels that are symbols.
         ridge: λ that these two take.
         diversity: ρ, exact.
@@ -66,7 +77,9 @@ class Certificate(Result):
         token_symmetric: True by construction: other kernels are refused.
         certified: Whether all kernel values are certified; estimates decide nothing.
         remarks: What a reader should know besides.
-        verdict: The conclusion in one sentence.
+        decision: "Certified" (the lemma's conditions hold, and the floor is at most a quarter of
+            chance), "Refuted" (failure on this task is proved), "Undecided" or "Not covered".
+        verdict: The conclusion in one sentence, which begins with the decision.
     """
 
     task_name: str
@@ -85,6 +98,9 @@ class Certificate(Result):
     self_kernel: np.ndarray
     sample_scale: float
     samples_needed: float | None
+    floor: float | None
+    floor_error: float
+    floor_certified: bool
     chance: float | None
     ridge: float
     diversity: float
@@ -93,6 +109,7 @@ class Certificate(Result):
     token_symmetric: bool
     certified: bool
     remarks: tuple[str, ...]
+    decision: Decision
     verdict: str
 
     def table(self) -> TextTable:
@@ -101,10 +118,8 @@ class Certificate(Result):
 
     @property
     def holds(self) -> bool | None:
-        """Whether the lemma applies: True, False, or None for undecided."""
-        if not self.disjoint or self.chance is None:
-            return False
-        return self.nonsingular
+        """Whether the task is certified: True, False, or None for undecided."""
+        return {"Certified": True, "Undecided": None}.get(self.decision, False)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields for JSON: arrays as lists, numbers that are not finite as None."""
@@ -116,8 +131,13 @@ def verify(
 ) -> Certificate:
     """Check the hypotheses of the generalisation theorem for one kernel and one task.
 
+    The verdict is about this task at its own diversity: certified only if the error on unseen
+    symbols also falls below a quarter of chance there as n grows (`diversity_floor`).
+
     Lemma: ridge regression with a token-symmetric kernel generalises on unseen symbols as n and ρ
-    grow if the templates are pairwise disjoint and N is nonsingular. With entries of N known to
+    grow if the templates are pairwise disjoint (or meet with equal labels only) and N is
+    nonsingular, or has the labels in its range: by `diversity_floor` the predictor then errs by
+    (N : G) a for f* = N a, which vanishes with G. With entries of N known to
     within E, |σ_min(N) − σ_min(N̂)| ≤ ‖E‖₂ (Weyl), so σ_min(N̂) beyond the bound certifies it. N is
     certified singular where that follows from which of its entries are equal. A function whose N
     has a negative eigenvalue is not a kernel: it is reported as `indefinite`, nothing certified.
@@ -157,7 +177,10 @@ def certify(statistics: TemplateStatistics, *, ridge: Number = 1e-6) -> Certific
     nonsingular = None if indefinite else _decide(pattern, spectrum, matrix.certified)
     separation = separate(statistics)
     follows = None if known.is_symbolic or indefinite else separation.follows(statistics.labels)
-    sigma = statistics.self_kernel
+    sigma, floor = statistics.self_kernel, _floor(statistics, indefinite)
+    needed = _samples_needed(statistics, floor, penalty)
+    found = Findings(known, nonsingular, follows, indefinite, floor, _target(known), needed)
+    verdict = judge(found)
     smallest = float(np.abs(spectrum.eigenvalues).min())
     return Certificate(
         task_name=known.name,
@@ -175,16 +198,20 @@ def certify(statistics: TemplateStatistics, *, ridge: Number = 1e-6) -> Certific
         template_matrix_error=matrix.bound,
         self_kernel=sigma,
         sample_scale=_ratio(len(sigma) * float(np.mean(sigma + penalty)), smallest, nonsingular),
-        samples_needed=_samples_needed(statistics, penalty),
+        samples_needed=needed,
+        floor=None if floor is None else floor.mse,
+        floor_error=math.inf if floor is None else floor.mse_error,
+        floor_certified=floor is not None and floor.certified,
         chance=chance_error(known),
         ridge=penalty,
         diversity=known.diversity,
         disjoint=known.disjoint,
-        witness=_witness(known),
+        witness=describe_meeting(known, known.meeting),
         token_symmetric=True,
         certified=matrix.certified,
         remarks=tuple(_remarks(symmetric, known, separation, matrix.certified)),
-        verdict=_verdict(known, nonsingular, follows, indefinite),
+        decision=verdict.decision,
+        verdict=str(verdict),
     )
 
 
@@ -213,18 +240,31 @@ def _ratio(numerator: float, smallest: float, nonsingular: bool | None) -> float
     return math.inf if nonsingular is False or smallest == 0 else float(numerator / smallest)
 
 
-def _samples_needed(statistics: TemplateStatistics, ridge: float) -> float | None:
-    chance = chance_error(statistics.task)
-    if not chance:
-        return None
-    return plain_samples_needed(statistics, mse=_REFERENCE_SHARE * chance, ridge=ridge)
+def _target(task: TemplateTask) -> float:
+    """A quarter of chance; of the labels' power where a constant predicts them all."""
+    if not isinstance(task.labels, np.ndarray):
+        return 0.0
+    return _REFERENCE_SHARE * (chance_error(task) or float(task.weights @ task.labels**2))
 
 
-def _witness(task: TemplateTask) -> str | None:
-    if task.meeting is None:
+def _floor(statistics: TemplateStatistics, indefinite: bool) -> Floor | None:
+    """The floor, where labels are numbers and N is one of a kernel."""
+    known = statistics.task
+    usable = not known.is_symbolic and not indefinite
+    if not usable or not np.isfinite(statistics.matrix.value).all():
         return None
-    i, j, string = task.meeting
-    return f"'{' '.join(string)}' matches both {task.templates[i]} and {task.templates[j]}"
+    return find_floor(statistics) if is_cheap(statistics, CHEAP_VALUES) else None
+
+
+def _samples_needed(
+    statistics: TemplateStatistics, floor: Floor | None, ridge: float
+) -> float | None:
+    target = _target(statistics.task)
+    if not chance_error(statistics.task):
+        return None
+    if floor is None:
+        return plain_samples_needed(statistics, mse=target, ridge=ridge)
+    return finite_samples_needed(statistics, floor, mse=target, ridge=ridge)
 
 
 def _remarks(
@@ -242,36 +282,6 @@ def _remarks(
         yield "Labels are symbols (next token): `verify_next_token` is about them."
     if isinstance(task.labels, np.ndarray) and np.ptp(task.labels) == 0:
         yield "All templates have the same label, which a constant predicts."
-    if task.diversity < task.num_templates:
-        yield f"The diversity ρ = {task.diversity:g} is small; the theorem's error has a √(1/ρ)."
-
-
-def _verdict(
-    task: TemplateTask, nonsingular: bool | None, follows: bool | None, indefinite: bool
-) -> str:
-    if not task.disjoint:
-        return f"Refuted: the templates are not disjoint, {_witness(task)}."
-    if not isinstance(task.labels, np.ndarray):
-        return (
-            "Not covered: the labels are symbols, and the theorem is about numbers as labels; "
-            "`verify_next_token` covers them."
-        )
-    if indefinite:
-        return (
-            "Not covered: N has an eigenvalue that is certified negative, so this function is not "
-            "positive semi-definite and the theorem says nothing about it."
-        )
-    if nonsingular is None:
-        return "Undecided: σ_min(N) is not separated from zero by the error bound."
-    if nonsingular:
-        return (
-            "Certified: the templates are disjoint and N is nonsingular, so ridge regression "
-            "generalises on unseen symbols as n and ρ grow."
-        )
-    return (
-        "Refuted: N is singular, equal entries by symmetry make it so; predictions on unseen "
-        f"symbols cannot follow every labelling of the templates{_THIS_ONE[follows]}."
-    )
 
 
 _WIDTH = 96
@@ -287,6 +297,7 @@ ROWS: dict[str, Callable[[Certificate], str]] = {
     "condition number": lambda c: f"{c.condition_number:.4g}",
     "mean self-kernel σ": lambda c: f"{c.self_kernel.mean():.6g}",
     "n* = r (σ + λ) / ν_min": lambda c: f"{c.sample_scale:.4g}",
+    "floor as n → ∞ at this ρ": lambda c: _floor_cell(c),
     "n for a quarter of chance": lambda c: _number(c.samples_needed),
 }  # fmt: skip
 
@@ -319,6 +330,15 @@ def _verdicts(certificates: Mapping[str, Certificate]) -> Iterator[str]:
     for name, certificate in certificates.items():
         for sentence in (certificate.verdict, *certificate.remarks):
             yield from textwrap.wrap(f"{name}: {sentence}", _WIDTH, subsequent_indent="    ")
+
+
+def _floor_cell(certificate: Certificate) -> str:
+    """With its bound if that is proved."""
+    if certificate.floor is None:
+        return "—"
+    if not certificate.floor_certified:
+        return f"{certificate.floor:.4g} (estimate)"
+    return with_bound(certificate.floor, certificate.floor_error)
 
 
 def _number(value: float | None) -> str:

@@ -11,11 +11,16 @@ from ktrans._numerics import is_traced
 from ktrans._results import Result
 from ktrans._rounding import TINY, UNIT, gamma, round_up
 from ktrans.kernels.base import Bounded, TokenSymmetricKernel
+from ktrans.kernels.coefficients import PairValues
 from ktrans.tasks import TemplateTask
 from ktrans.tasks.diversity import with_vocabulary
+from ktrans.tasks.wildcards import check_wildcards
+from ktrans.theory.diversity import Population, population
+from ktrans.theory.orbits import usual_alphabet
 from ktrans.theory.structure import entry_pattern
 
-_SHARED = ("matrix", "spectrum", "self_kernel", "pattern")  # what does not depend on m
+# What does not depend on m.
+_SHARED = ("matrix", "spectrum", "self_kernel", "pattern", "pair_values")
 
 
 class BoundedEigenvalues(NamedTuple):
@@ -69,6 +74,21 @@ class TemplateStatistics(Result):
         """Equal numbers where entries of N are equal for a structural reason, exact."""
         return entry_pattern(self.kernel, self.task)
 
+    @cached_property
+    def pair_values(self) -> PairValues:
+        """Kernel values by the pattern of two strings, each evaluated once."""
+        return PairValues(self.kernel)
+
+    @cached_property
+    def population(self) -> Population:
+        """What infinitely many samples at the task's own diversity say."""
+        return population(self.pair_values, self.task, usual_alphabet(self.task))
+
+    @property
+    def mean_matrix(self) -> Bounded:
+        """N_m, the mean kernel value of independent strings of two templates, with bounds."""
+        return self.population.mean_matrix
+
     @property
     def labels(self) -> Float[np.ndarray, "r"]:
         """f*, of a task with numbers as labels."""
@@ -109,8 +129,9 @@ def template_statistics(kernel: TokenSymmetricKernel, task: TemplateTask) -> Tem
 
     Raises:
         TypeError: if the kernel is not token-symmetric or the task is no `TemplateTask`.
+        ValueError: if no template has a wildcard.
     """
-    return TemplateStatistics(check_kernel(kernel), check_task(task))
+    return TemplateStatistics(check_kernel(kernel), check_wildcards(check_task(task)))
 
 
 def regression_statistics(kernel: TokenSymmetricKernel, task: TemplateTask) -> TemplateStatistics:
@@ -169,7 +190,7 @@ def bounded_template_matrix(kernel: TokenSymmetricKernel, task: TemplateTask) ->
     Raises:
         TypeError: if the kernel is not token-symmetric or the task is no `TemplateTask`.
     """
-    symmetric, known = check_kernel(kernel), check_task(task)
+    symmetric, known = check_kernel(kernel), check_wildcards(check_task(task))
     return symmetrised(symmetric.bounded(*known.fresh_strings()))
 
 

@@ -60,19 +60,20 @@ def test_the_table_is_readable(capsys):
     status, out, _ = run(capsys, ["verify", "aba_abb", *SMALL])
     assert status == 0
     assert re.search(r"yes, certified +no, certified singular", out)
-    assert "17486308" in out
+    assert re.search(r"σ_min\(N\) +1\.7486308", out)
     assert "transformer: Certified" in out
     assert "MLP (NTK): Refuted" in out
 
 
-def test_a_kernel_that_is_refuted_exits_with_one(tmp_path, capsys):
+def test_a_task_that_is_not_covered_exits_with_one(tmp_path, capsys):
     path = tmp_path / "meet.toml"
     path.write_text(
-        '[task]\nvocab_size = 20\n[[templates]]\ntemplate = "Aα"\nlabel = 1.0\n'
+        '[task]\nsubstitution_tokens = ["A", "B", "C", "D"]\n'
+        '[[templates]]\ntemplate = "Aα"\nlabel = 1.0\n'
         '[[templates]]\ntemplate = "αB"\nlabel = -1.0\n',
         "utf-8",
     )
-    status, out, _ = run(capsys, ["verify", str(path), *SMALL])
+    status, out, _ = run(capsys, ["verify", str(path), "--n", "32", "--seeds", "2"])
     assert status == 1
     assert "'A B' matches both Aα and αB" in out
 
@@ -91,3 +92,38 @@ def test_tasks_are_listed_and_described(capsys):
     status, out, _ = run(capsys, ["tasks", "--json"])
     names = [row["name"] for row in json.loads(out)["tasks"]]
     assert "majority_4" in names
+
+
+def test_a_task_without_wildcards_exits_with_two(tmp_path, capsys):
+    path = tmp_path / "letters.toml"
+    path.write_text(
+        '[task]\nvocab_size = 20\n[[templates]]\ntemplate = "ABA"\nlabel = 1.0\n'
+        '[[templates]]\ntemplate = "ABB"\nlabel = -1.0\n',
+        "utf-8",
+    )
+    for command in ("verify", "spectrum", "compare", "explore"):
+        status, _, err = run(capsys, [command, str(path)])
+        assert status == 2
+        assert "template 'ABA' has no wildcards; did you mean 'αβα'?" in err
+
+
+def test_a_figure_that_fails_loses_no_table(tmp_path, capsys, monkeypatch):
+    def fail(*_):
+        raise ZeroDivisionError("no axes")
+
+    monkeypatch.setattr("ktrans.cli.verify.command.gram_figure", fail)
+    status, out, err = run(capsys, ["verify", "aba_abb", "--out", str(tmp_path), *SMALL])
+    assert status == 0
+    assert "transformer: Certified" in out and "results.json" in out
+    assert "gram.png is not drawn: ZeroDivisionError: no axes" in err
+    assert not (tmp_path / "gram.png").exists() and (tmp_path / "error.png").exists()
+
+
+def test_a_crash_never_has_the_status_of_a_verdict(capsys, monkeypatch):
+    def fail(*_, **__):
+        raise AssertionError("a fault of ours")
+
+    monkeypatch.setattr("ktrans.cli.verify.command.investigate", fail)
+    status, _, err = run(capsys, ["verify", "aba_abb", *SMALL])
+    assert status == 2
+    assert "AssertionError: a fault of ours" in err

@@ -5,9 +5,9 @@ import pytest
 
 from experiments.data_efficiency import PLAIN, WITH_A
 from experiments.heads_in_training import Config, _first, compute
-from ktrans.cli.output import write_figure
 from ktrans.plotting import paper_style
 from ktrans.plotting.heads_in_training import heads_in_training_figure
+from ktrans.plotting.svg import write_figure
 
 
 @pytest.mark.slow

@@ -177,7 +177,7 @@ def test_activations_say_whether_their_duals_are_proved(activation, proved):
         mlp(activation),
         kt.TransformerKernel(0.0, 0.7, activation),
         kt.ModifiedTransformerKernel(0.0, 0.7, 1.0, activation, "pooled"),
-        kt.TiedAttentionKernel(1.0, 0.7, activation, "cls"),
+        kt.kernels.TiedAttentionKernel(1.0, 0.7, activation, "cls"),
     ]
     for kernel in kernels:
         assert kernel.bounded(TOKENS).certified is proved

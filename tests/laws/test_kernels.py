@@ -69,7 +69,7 @@ MODIFIED = {
 # Not symmetric in the positions: the last one is read out, or holds a candidate.
 LAST = {"modified attention", "next token", "next token with an MLP"}
 OTHER = {
-    "tied attention": kt.TiedAttentionKernel(1.0, 0.7, kt.Tanh(), "pooled"),
+    "tied attention": kt.kernels.TiedAttentionKernel(1.0, 0.7, kt.Tanh(), "pooled"),
     "next token": kt.NextTokenKernel(TRANSFORMERS["transformer, cosine"], 0.5),
     "next token with an MLP": kt.NextTokenKernel(
         PERCEPTRONS["ntk, relu"], 0.5, ATTENTION["attention"]

@@ -96,6 +96,10 @@ MAKERS = {
     "NextTokenCertificate": lambda: kt.theory.verify_next_token(NEXT, COPY),
     "NextTokenCurve": lambda: kt.theory.next_token_curve(NEXT, COPY, **CURVE),
     "Curve": lambda: kt.learning_curve(KERNEL, TASK, **CURVE),
+    "Floor": lambda: kt.theory.diversity_floor(KERNEL, TASK),
+    "SampleBound": lambda: kt.theory.finite_sample_bound(
+        KERNEL, TASK, num_samples=[10, 100], ridge=0.1, delta=0.1
+    ),
     "InDistribution": lambda: kt.theory.in_distribution_curve(KERNEL, TASK, **CURVE),
     "Learnability": lambda: kt.theory.learnability(
         kt.population_spectrum(KERNEL, TASK), num_samples=5, ridge=0.1

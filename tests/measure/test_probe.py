@@ -61,7 +61,7 @@ def test_kernel_features_reproduce_the_template_matrix():
     )
     assert found.stderr.max() < QUADRATURE
     assert found.nonsingular
-    np.testing.assert_allclose(found.sigma_min, kt.verify(ABA_ABB, KERNEL).sigma_min, atol=1e-12)
+    np.testing.assert_allclose(found.sigma_min, kt.verify(KERNEL, ABA_ABB).sigma_min, atol=1e-12)
 
 
 def test_the_closed_form_is_that_of_learning_curve():

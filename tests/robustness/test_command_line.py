@@ -49,7 +49,7 @@ COMMANDS = [
     ((*VERIFY, "--gamma", "1j"), "invalid float value: '1j'"),
     ((*VERIFY, "--b1", "nan"), "`b1` must be finite"),
     ((*VERIFY, "--b2", "two"), "invalid float value: 'two'"),
-    ((*VERIFY, "--activation", "tanh"), "invalid choice: 'tanh'"),
+    ((*VERIFY, "--activation", "tan"), "invalid choice: 'tan'"),
     ((*VERIFY, "--activation", "sin", "--b1", "2"), "`--b1` and `--b2` must go with"),
     ((*VERIFY, "--ridge", "-1"), "`ridge` must be non-negative; got -1.0."),
     ((*VERIFY, "--ridge", "nan"), "`ridge` must be finite; got nan."),

@@ -154,9 +154,36 @@ def test_only_equal_weights_count_as_uniform():
 
 
 def test_templates_that_meet_are_reported_with_the_string_that_matches_both():
-    task = make({"αα": 0.0, "Aα": 1.0, "αB": -1.0})
-    assert task.meeting == (1, 2, ("A", "B")) and not task.disjoint
+    templates = {"αα": 0.0, "Aα": 1.0, "αB": -1.0}
+    task = TemplateTask.from_templates(templates, substitution_tokens=["A", "B", "c"])
+    assert task.meeting == task.contradiction == (1, 2, ("A", "B")) and not task.disjoint
     assert make({"αβ": 1.0, "αα": -1.0}).disjoint
+
+
+def test_templates_do_not_meet_in_strings_that_cannot_be_drawn():
+    assert make({"Aα": 1.0, "βB": -1.0}).disjoint
+    options = {"substitution_tokens": ["A", "B", "c"], "substitution": [0.0, 1.0, 1.0]}
+    assert TemplateTask.from_templates({"Aα": 1.0, "βB": -1.0}, **options).disjoint
+    few = {"αβB": 1.0, "αAβ": -1.0}
+    tokens = ["A", "B", "c"]
+    assert TemplateTask.from_templates(few, substitution_tokens=tokens).meeting == (
+        0, 1, ("c", "A", "B"),
+    )  # fmt: skip
+
+
+def test_meeting_with_equal_labels_is_not_a_contradiction():
+    tokens = ["A", "B", "c"]
+    task = TemplateTask.from_templates({"Aα": 1.0, "βB": 1.0}, substitution_tokens=tokens)
+    assert not task.disjoint and task.contradiction is None
+
+
+def test_one_template_with_two_labels_is_refused_whatever_its_wildcards_are_called():
+    with pytest.raises(ValueError, match="'αβα' and 'βαβ' differ in the names of their wildcards"):
+        make({"αβα": 1.0, "βαβ": -1.0})
+    assert make({"αβα": 1.0, "βαβ": 1.0}).num_templates == 2
+    with pytest.raises(ValueError, match="must give one template one label"):
+        make({"αβ": "α", "βα": "α"})
+    assert make({"αβ": "α", "βα": "β"}).is_symbolic
 
 
 def test_a_subset_keeps_order_and_duplicates():

@@ -59,14 +59,6 @@ def test_estimates_certify_nothing():
     assert "Some kernel values are estimates, which certify nothing." in certificate.remarks
 
 
-def test_templates_that_meet_are_refuted_with_the_string():
-    task = kt.TemplateTask.from_templates({"Aα": 1.0, "αB": -1.0}, vocab_size=10)
-    certificate = verify(MLP, task)
-    assert not certificate.disjoint
-    assert certificate.witness == "'A B' matches both Aα and αB"
-    assert certificate.holds is False
-
-
 def test_symbolic_labels_are_not_covered():
     certificate = verify(MLP, kt.tasks.load("copy", vocab_size=10))
     assert certificate.holds is False
@@ -81,8 +73,9 @@ def test_other_activations_get_a_remark():
 
 
 def test_sample_scale_is_where_two_balanced_templates_reach_a_quarter():
-    certificate = verify(TRANSFORMER, ABA_ABB)
-    assert certificate.samples_needed == pytest.approx(certificate.sample_scale, rel=1e-6)
+    certificate = verify(TRANSFORMER, kt.tasks.load("aba_abb", vocab_size=10**6))
+    # Of the two only the scale neglects r directions that are learnt already.
+    assert certificate.samples_needed == pytest.approx(certificate.sample_scale, rel=0.01)
 
 
 @pytest.mark.parametrize("kernel", [MLP, CoincidenceKernel()], ids=["mlp", "coincidence"])

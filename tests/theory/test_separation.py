@@ -65,7 +65,7 @@ def test_labels_can_be_followed_if_and_only_if_they_are_in_the_range_of_n():
         weights = np.linalg.lstsq(matrix, np.array(labels))[0]
         # Solving multiplies rounding by the condition number of the groups' matrix, below 100.
         assert np.allclose(matrix @ weights, labels, rtol=0, atol=100 * ROUNDING) is can
-        assert found.follows(labels) is can
+        assert found.follows(list(labels)) is can
 
 
 def test_what_can_be_followed_is_learnt_although_n_is_singular():

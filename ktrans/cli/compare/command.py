@@ -8,6 +8,7 @@ from typing import Any
 from ktrans._progress import show_progress
 from ktrans._provenance import versions
 from ktrans.cli.compare.page import comparison_page
+from ktrans.cli.drawing import draw_and_write
 from ktrans.cli.options import (
     MLP,
     TRANSFORMER,
@@ -34,8 +35,6 @@ from ktrans.kernels.incidence_mlp import IncidenceMLPKernel
 from ktrans.kernels.mlp import MLPKernel
 from ktrans.measure.comparison import Comparison, compare
 from ktrans.plotting.comparison import comparison_figure
-from ktrans.plotting.style import paper_style
-from ktrans.plotting.svg import write_figure
 from ktrans.tasks import TemplateTask
 
 DEFAULT_N, QUICK_N = (64, 128, 256, 512, 1024, 2048), (64, 256)
@@ -87,12 +86,15 @@ def run(arguments: argparse.Namespace) -> int:
     found = compare(kernels, task, **_design(arguments), progress=show_progress)
     configuration = _configuration(arguments, task, found)
     record = {"configuration": configuration, "versions": versions(), **found.to_dict()}
+    record["files"] = []
+    if not arguments.json:
+        print_lines([str(found)])
     files = _write(folder, arguments, task, record, found) if folder is not None else []
     record["files"] = list(map(str, files))
     if arguments.json:
         print_json(record)
     else:
-        print_lines([str(found), *(f"wrote {path}" for path in files), f"{found.seconds:.1f} s"])
+        print_lines([*(f"wrote {path}" for path in files), f"{found.seconds:.1f} s"])
     return 0
 
 
@@ -167,12 +169,10 @@ def _write(
     record: dict[str, Any],
     found: Comparison,
 ) -> list[Path]:
-    with paper_style():
-        figure = comparison_figure(found)
-        files = [
-            write_json(folder / "comparison.json", record),
-            write_figure(folder / "comparison.png", figure),
-        ]
+    picture = folder / "comparison.png"
+    files = [write_json(folder / "comparison.json", record)]
+    figure = draw_and_write(picture, lambda: comparison_figure(found))
+    files += [picture] if figure is not None else []
     if arguments.report:
         page = comparison_page(task, found, figure, read_origin(arguments, record, files))
         files.append(write_report(folder, page))

@@ -12,7 +12,7 @@ from ktrans.cli.page import (
     task_title,
 )
 from ktrans.measure.comparison import MATRIX_HEADS, Comparison, error_cell, matrix_cells
-from ktrans.measure.reasons import LEARNT
+from ktrans.measure.standing import LEARNT, WORDS
 from ktrans.tasks import TemplateTask
 
 LEAD = (
@@ -36,13 +36,15 @@ CAPTION = (
 )
 
 
-def comparison_page(task: TemplateTask, found: Comparison, figure: Figure, origin: Origin) -> Page:
+def comparison_page(
+    task: TemplateTask, found: Comparison, figure: Figure | None, origin: Origin
+) -> Page:
     """Who generalises as the verdict, then reasons, N, errors and the figure.
 
     Args:
         task: The task.
         found: From `compare`.
-        figure: From `comparison_figure`.
+        figure: From `comparison_figure`, None where it could not be drawn.
         origin: How the page was made.
 
     Returns:
@@ -55,20 +57,21 @@ def comparison_page(task: TemplateTask, found: Comparison, figure: Figure, origi
         verdict=_verdict(found),
         remarks={name: each.reasons for name, each in found.kernels.items()},
         tables=_tables(task, found),
-        pictures=[Picture("comparison", *CAPTION, figure)],
+        pictures=[] if figure is None else [Picture("comparison", *CAPTION, figure)],
         origin=origin,
     )
 
 
 def _verdict(found: Comparison) -> str:
-    last = max(range(len(found.design.num_samples)), key=found.design.num_samples.__getitem__)
-    limit = LEARNT * found.chance
-    learnt = [n for n, each in found.kernels.items() if each.summary["unseen"].mean[last] <= limit]
-    others = [name for name in found.kernels if name not in learnt]
+    last = max(found.design.num_samples)
+    groups = {
+        words: [n for n, e in found.kernels.items() if e.standing.word == word]
+        for word, words in WORDS.items()
+    }
+    parts = (f"{_names(names)} {words}" for words, names in groups.items() if names)
     return (
-        f"With n = {found.design.num_samples[last]} samples these generalise to unseen symbols, "
-        f"with a mean error of at most {LEARNT:g} of that by chance: {_names(learnt)}. These do "
-        f"not: {_names(others)}."
+        f"To unseen symbols, with n up to {last} and an error of at most {LEARNT:g} of that by "
+        f"chance: {'; '.join(parts)}."
     )
 
 

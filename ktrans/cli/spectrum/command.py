@@ -10,6 +10,7 @@ import numpy as np
 from ktrans._progress import show_progress
 from ktrans._provenance import versions
 from ktrans._tables import columns
+from ktrans.cli.drawing import draw_and_write
 from ktrans.cli.options import (
     TRANSFORMER,
     add_kernel,
@@ -31,8 +32,7 @@ from ktrans.measure.alignment import target_alignment
 from ktrans.measure.blocks import BlockStructure, block_structure
 from ktrans.measure.density import SpectralDensity, effective_dimension, spectral_density
 from ktrans.measure.spectrum_curves import SpectrumCurves, spectrum_curves
-from ktrans.plotting import paper_style, population_figure
-from ktrans.plotting.svg import write_figure
+from ktrans.plotting import population_figure
 from ktrans.tasks import Dataset, TemplateTask
 from ktrans.tasks.diversity import can_change_vocabulary, vocabulary_for
 from ktrans.theory.curves.eigenlearning import learnability
@@ -79,7 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
         "target": _target(operator, data),
     }
     curves = None if folder is None else _curves(arguments, kernel, task, n)
-    record["seconds"] = time.perf_counter() - start
+    record["seconds"], record["files"] = time.perf_counter() - start, []
+    if not arguments.json:
+        print_lines([_text(spectrum, blocks, record)])
     findings = Findings(
         task, spectrum, blocks, record["target"], record["density"]["effective_dimension"]
     )
@@ -88,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(record)
     else:
-        print_lines([_text(spectrum, blocks, record)])
+        print_lines([*(f"wrote {path}" for path in files), f"{record['seconds']:.1f} s"])
     return 0
 
 
@@ -162,9 +164,9 @@ def _write(
     whole = record | ({"curves": curves.to_dict()} if curves is not None else {})
     files, figure = [write_json(folder / "spectrum.json", whole)], None
     if curves is not None:
-        with paper_style():
-            figure = population_figure(curves)
-            files.append(write_figure(folder / "spectrum.png", figure))
+        picture = folder / "spectrum.png"
+        figure = draw_and_write(picture, lambda: population_figure(curves))
+        files += [picture] if figure is not None else []
     if arguments.report:
         page = spectrum_page(found, figure, read_origin(arguments, record, files))
         files.append(write_report(folder, page))
@@ -197,7 +199,5 @@ def _text(spectrum: Spectrum, blocks: BlockStructure, record: dict[str, Any]) ->
         "",
         f"Effective dimension tr K̂ (K̂ + λ)⁻¹, {PROBES} probes",
         *columns(dimension_rows(record["density"]["effective_dimension"])),
-        *(f"wrote {path}" for path in record["files"]),
-        f"{record['seconds']:.1f} s",
     ]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """`ktrans verify TASK`: certificate, measurements, figures."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from ktrans._checks import as_int
 from ktrans._progress import show_progress
+from ktrans.cli.drawing import draw_and_write
 from ktrans.cli.options import (
     TRANSFORMER,
     add_kernel,
@@ -26,8 +27,7 @@ from ktrans.cli.page import write_report
 from ktrans.cli.verify.page import verify_page
 from ktrans.measure.report import Report, describe_certificates, describe_plan, investigate
 from ktrans.measure.unseen import Plan
-from ktrans.plotting import error_figure, gram_figure, paper_style, spectrum_figure
-from ktrans.plotting.svg import write_figure
+from ktrans.plotting import error_figure, gram_figure, spectrum_figure
 from ktrans.tasks import TemplateTask
 from ktrans.tasks.diversity import can_change_vocabulary, vocabulary_for
 from ktrans.theory.certificate import Certificate
@@ -40,7 +40,9 @@ DEFAULT_SEEDS, QUICK_SEEDS = 3, 2
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command to its parser."""
-    parser.epilog = "exit status: 0 certified, 1 refuted or undecided, 2 bad input"
+    parser.epilog = (
+        "exit status: 0 certified, 1 refuted, undecided or not covered, 2 bad input or failure"
+    )
     add_task(parser)
     add_kernel(parser)
     measuring = add_measurements(parser)
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Verify a task.
 
     Returns:
-        0 if the theorem's conditions are certified for the transformer kernel, else 1.
+        0 if the task is certified for the transformer kernel, else 1.
     """
     task, kernels = read_task(arguments), read_kernels(arguments)
     plan = read_plan(arguments, task)
@@ -67,12 +69,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     report = investigate(kernels, task, plan, progress=show_progress, keep=keep)
     record = {"configuration": configuration, **report.to_dict()}
+    record["files"] = []
+    if not arguments.json:
+        print_lines([str(report)])
     files = _write(folder, arguments, task, report, record) if folder is not None else []
     record["files"] = [str(path) for path in files]
     if arguments.json:
         print_json(record)
     else:
-        print_lines(_lines(record, report))
+        print_lines([*(f"wrote {path}" for path in files), f"{report.seconds:.1f} s"])
     return 0 if report.certificates[TRANSFORMER].holds else 1
 
 
@@ -110,25 +115,25 @@ def _write(
     record: dict[str, Any],
 ) -> list[Path]:
     files = [folder / CERTIFICATE, write_json(folder / "results.json", record)]
-    with paper_style():
-        figures = _figures(report)
-        files += [write_figure(folder / f"{name}.png", each) for name, each in figures.items()]
+    drawn = {
+        name: draw_and_write(folder / f"{name}.png", draw)
+        for name, draw in _figures(report).items()
+    }
+    figures = {name: each for name, each in drawn.items() if each is not None}
+    files += [folder / f"{name}.png" for name in figures]
     if arguments.report:
         origin = read_origin(arguments, record, files)
         files.append(write_report(folder, verify_page(task, report, figures, origin)))
     return files
 
 
-def _figures(report: Report) -> dict[str, Figure]:
-    figures = {"gram": gram_figure(report.grams), "spectrum": spectrum_figure(report.spectrum)}
-    if report.measured is not None and report.curves is not None:
+def _figures(report: Report) -> dict[str, Callable[[], Figure]]:
+    figures: dict[str, Callable[[], Figure]] = {
+        "gram": lambda: gram_figure(report.grams),
+        "spectrum": lambda: spectrum_figure(report.spectrum),
+    }
+    measured, curves = report.measured, report.curves
+    if measured is not None and curves is not None:
         chance = report.certificates[TRANSFORMER].chance or 0.0
-        figures["error"] = error_figure(report.measured, report.curves, chance)
+        figures["error"] = lambda: error_figure(measured, curves, chance)
     return figures
-
-
-def _lines(record: dict[str, Any], report: Report) -> Iterator[str]:
-    yield str(report)
-    for path in record["files"]:
-        yield f"wrote {path}"
-    yield f"{report.seconds:.1f} s"

@@ -212,7 +212,19 @@ def corrected_samples_needed(
         >>> corrected_samples_needed(kernel, task, mse=2.0, ridge=0.1)
         0.0
     """
-    state = _read(regression_statistics(kernel, task), ridge, time)
+    known = regression_statistics(kernel, task)
+    return corrected_least_samples(known, mse=mse, ridge=ridge, time=time)
+
+
+def corrected_least_samples(
+    statistics: TemplateStatistics,
+    *,
+    mse: Number,
+    ridge: Number | None = None,
+    time: Number | None = None,
+) -> float:
+    """`corrected_samples_needed` from statistics that are there already."""
+    state = _read(statistics, ridge, time)
     return least_samples(state.problem, mse, lambda n: _unseen(state, n))
 
 

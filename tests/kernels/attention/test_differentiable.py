@@ -48,7 +48,9 @@ def test_second_derivatives_are_those_of_the_first(argument):
     found = jax.hessian(value, argnums=(0, 1))(1.0, 0.7)[argument]
     for other, step in enumerate([(STEP, 0.0), (0.0, STEP)]):
         up, down = (slope(1.0 + s * step[0], 0.7 + s * step[1]) for s in (1, -1))
-        assert float(found[other]) == pytest.approx(float(up - down) / (2 * STEP), abs=10 * DIFFERENCES)
+        assert float(found[other]) == pytest.approx(
+            float(up - down) / (2 * STEP), abs=10 * DIFFERENCES
+        )
 
 
 def test_in_32_bits_a_sentence_says_what_to_do():
