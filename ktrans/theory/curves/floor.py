@@ -351,10 +351,11 @@ def finite_curve(
         ridge: λ ≥ 0, absolute.
 
     Returns:
-        The curve, an approximation between its two exact limits. For uniform substitution within
-        4 % of measurements (docs/theory.md). Token weights that have to be binned leave out what
-        tokens of one bin tell apart: `mse_error` says how much finer bins still change, which is
-        much at small n.
+        The curve, an approximation between its two exact limits. For uniform substitution 78 of 90
+        measured cells (three tasks, n = 64 … 10⁵, ρ = 4 … 10⁴) were within 5 % of it, all within
+        17 %: the worst where n is from 4 to 16 times the alphabet (experiments/diversity_floor.py).
+        Token weights that have to be binned leave out what tokens of one bin tell apart:
+        `mse_error` says how much finer bins still change, which is much at small n.
 
     Raises:
         TypeError, ValueError: as `learning_curve`.
