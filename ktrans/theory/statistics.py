@@ -188,7 +188,7 @@ def bounded_template_matrix(kernel: object, task: object) -> Bounded:
     Raises:
         TypeError: if the kernel is not token-symmetric or the task is no `TemplateTask`.
     """
-    symmetric, known = check_kernel(kernel), check_wildcards(check_task(task))
+    symmetric, known = check_kernel(kernel), check_task(task)
     return symmetrised(symmetric.bounded(*known.fresh_strings()))
 
 

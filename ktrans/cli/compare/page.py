@@ -65,10 +65,11 @@ def comparison_page(
 
 def _verdict(found: Comparison) -> str:
     last = max(found.design.num_samples)
-    groups = {
-        word: [n for n, e in found.kernels.items() if e.standing.word == word] for word in WORDS
-    }
-    parts = (f"{_names(names)} {WORDS[word]}" for word, names in groups.items() if names)
+    groups = (
+        ([name for name, each in found.kernels.items() if each.standing.word == word], meaning)
+        for word, meaning in WORDS.items()
+    )
+    parts = (f"{_names(names)} {meaning}" for names, meaning in groups if names)
     return (
         f"To unseen symbols, with n up to {last} and an error of at most {LEARNT:g} of that by "
         f"chance: {'; '.join(parts)}."

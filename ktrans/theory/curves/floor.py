@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -148,7 +148,7 @@ def solve_floor(statistics: TemplateStatistics, found: Population) -> Floor:
         mse=float(statistics.weights @ errors.value**2),
         mse_error=float(round_up(statistics.weights @ spread)),
         predictions=statistics.labels + errors.value,
-        predictions_error=round_up(errors.bound + gamma(2) * np.abs(statistics.labels)),
+        predictions_error=np.asarray(round_up(errors.bound + gamma(2) * np.abs(statistics.labels))),
         template_matrix=matrix.value,
         template_matrix_error=matrix.bound,
         diversity=statistics.task.diversity,
@@ -466,7 +466,8 @@ def _samples_left(values: Float[np.ndarray, "o"], n: float) -> float:
     """ν with ν + Σ s ν/(s ν + 1) = n."""
     if n == 0:
         return 0.0
-    return float(brentq(lambda v: v + np.sum(values * v / (values * v + 1)) - n, 0.0, n, xtol=1e-9))
+    found: Any = brentq(lambda v: v + np.sum(values * v / (values * v + 1)) - n, 0.0, n, xtol=1e-9)
+    return float(found)
 
 
 def _curve(
