@@ -167,6 +167,11 @@ def _power_law(name: str) -> Callable[[Record], Found | None]:
     return read
 
 
+def _floor_slope(record: Record) -> Found | None:
+    slope = record["floors"]["transformer"]["slope"]
+    return Found(slope, f"{slope:.4f}")
+
+
 def _copying_slope(record: Record) -> Found | None:
     """Threshold over d_emb at the largest d_emb at which there is one, without b."""
     rows = [row for row in record["thresholds"] if not row["with_b"] and row["threshold"]]
@@ -261,6 +266,12 @@ FIGURES = (
             Published("exponent of the spread in n", -0.5, _power_law("spread")),
             Published("exponent in ρ (the bound)", -0.5, _power_law("in_diversity")),
         ),
+    ),
+    Figure(
+        "diversity_floor",
+        "the error that no number of samples removes falls like 1/ρ², and is what is measured",
+        1, "four minutes on two cores",
+        (Published("slope of the floor in ρ (the bound: −1)", -2.0, _floor_slope),),
     ),
     Figure(
         "learning_curves", "closed forms of errors against n and time, with collisions counted",

@@ -67,8 +67,9 @@ class Config:
     @property
     def kernels(self) -> dict[str, kt.TokenSymmetricKernel]:
         """The three sides of the comparison."""
-        phi, at = kt.Cosine(b1=1.5, b2=0.4), (self.beta, self.gamma)
-        modified = kt.ModifiedTransformerKernel(0.2, self.gamma, 1.0, phi, "per-position")
+        phi = kt.Cosine(b1=1.5, b2=0.4)
+        at, soft = (self.beta, self.gamma), (0.2, self.gamma)
+        modified = kt.ModifiedTransformerKernel(*soft, 1.0, phi, "per-position")
         layers: Any = {"depth": 3, "weight_variance": 2.0, "bias_variance": 0.0}
         incidence = kt.IncidenceMLPKernel(kind="ntk", activation=kt.ReLU(), scale=1.0, **layers)
         return {

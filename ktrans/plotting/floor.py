@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ktrans.plotting.log_axes import log_scales
-from ktrans.plotting.style import CYCLE, GREY, MARKERS, TEXT_WIDTH, new_figure
+from ktrans.plotting.style import BLACK, CYCLE, GREY, MARKERS, TEXT_WIDTH, new_figure
+
+_COLOURS = (*CYCLE, BLACK)
 
 
 def floor_figure(result: Mapping[str, Any]) -> Figure:
@@ -30,7 +32,7 @@ def floor_figure(result: Mapping[str, Any]) -> Figure:
     first = result["curves"][0]["task"]
     shown = [each for each in result["curves"] if each["task"] == first]
     for i, each in enumerate(shown):
-        _plot_curve(right, each, CYCLE[i % len(CYCLE)], MARKERS[i % len(MARKERS)])
+        _plot_curve(right, each, _COLOURS[i % len(_COLOURS)], MARKERS[i % len(MARKERS)])
     left.set_xlabel(r"sample diversity $\rho$")
     left.set_ylabel(r"error on unseen symbols as $n \to \infty$")
     right.set_xlabel(r"number of samples $n$")

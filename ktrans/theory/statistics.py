@@ -190,7 +190,7 @@ def bounded_template_matrix(kernel: TokenSymmetricKernel, task: TemplateTask) ->
     Raises:
         TypeError: if the kernel is not token-symmetric or the task is no `TemplateTask`.
     """
-    symmetric, known = check_kernel(kernel), check_wildcards(check_task(task))
+    symmetric, known = check_kernel(kernel), check_task(task)
     return symmetrised(symmetric.bounded(*known.fresh_strings()))
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 import ktrans as kt
 from ktrans._results import Result, equal
+from ktrans.kernels.incidence_mlp import IncidenceMLPKernel
 from ktrans.measure.comparison import Comparison
 from ktrans.measure.exploration import ExplorerSetting, explore
 from ktrans.measure.report import investigate
@@ -98,7 +99,11 @@ MAKERS = {
     "Curve": lambda: kt.learning_curve(KERNEL, TASK, **CURVE),
     "Floor": lambda: kt.theory.diversity_floor(KERNEL, TASK),
     "SampleBound": lambda: kt.theory.finite_sample_bound(
-        KERNEL, TASK, num_samples=[10, 100], ridge=0.1, delta=0.1
+        IncidenceMLPKernel(
+            kind="nngp", depth=1, activation=kt.ReLU(), weight_variance=2.0, bias_variance=0.0,
+            scale=1.0,
+        ),
+        TASK, num_samples=[10, 100], ridge=0.1, delta=0.1,
     ),
     "InDistribution": lambda: kt.theory.in_distribution_curve(KERNEL, TASK, **CURVE),
     "Learnability": lambda: kt.theory.learnability(
@@ -152,7 +157,7 @@ MAKERS = {
 # Each of these holds what another maker makes, or takes minutes to be made.
 ELSEWHERE = {
     "Alignment", "BestConditioned", "CopyingCertificate", "FittedBound", "GeometryMargins",
-    "LanguageResult", "PowerLaw", "Rates", "TextData",
+    "FiniteCurve", "LanguageResult", "PowerLaw", "Rates", "TextData",
 }  # fmt: skip
 _MADE = {}
 

@@ -56,7 +56,7 @@ def test_balls_of_exact_values_are_as_narrow_as_rounding():
 
 def test_intervals_that_hold_zero_leave_it_open():
     pytest.importorskip("flint")
-    task = kt.TemplateTask.from_templates({"αα": 1.0, "αβ": -1.0, "βα": 0.0}, vocab_size=10)
+    task = kt.TemplateTask.from_templates({"αα": 1.0, "αβ": -1.0, "βα": -1.0}, vocab_size=10)
     enclosure = kt.theory.enclose_spectrum(CoincidenceKernel(bound=1e-9), task)
     assert enclosure.nonsingular is None
     assert np.any((enclosure.lower <= 0) & (enclosure.upper >= 0))

@@ -106,7 +106,10 @@ def test_duals_by_quadrature_certify_nothing():
 
 
 def test_templates_that_meet_are_not_covered():
-    certificate = verify_next_token(kernel(1.0), task_of({"aα": "α", "αb": "b"}))
+    task = kt.TemplateTask.from_templates(
+        {"aα": "α", "αb": "b"}, substitution_tokens=["a", "b", *map(str, range(30))]
+    )
+    certificate = verify_next_token(kernel(1.0), task)
     assert certificate.generalises is None
     assert "not disjoint" in certificate.verdict
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import ktrans as kt
-from ktrans.theory import bounded_template_matrix, learning_curve, verify
+from ktrans.theory import diversity_floor, learning_curve, verify
 from tests.coincidence_kernel import CoincidenceKernel
 
 TRANSFORMER = kt.TransformerKernel(beta=1.0, gamma=0.7, activation=kt.Cosine(b1=1.0, b2=0.5))
@@ -85,7 +85,7 @@ def test_one_template_twice_with_two_labels_is_refused():
         make({"αβα": 1.0, "γδγ": -1.0}, vocab_size=10)
 
 
-@pytest.mark.parametrize("function", [verify, bounded_template_matrix, kt.population_spectrum])
+@pytest.mark.parametrize("function", [verify, diversity_floor])
 def test_a_task_without_wildcards_is_refused_with_what_was_meant(function):
     task = make({"ABA": 1.0, "ABB": -1.0}, vocab_size=10)
     with pytest.raises(ValueError, match=r"'ABA' has no wildcards; did you mean 'αβα'\?"):

@@ -150,7 +150,7 @@ def solve_floor(statistics: TemplateStatistics, found: Population) -> Floor:
         mse=float(statistics.weights @ errors.value**2),
         mse_error=float(round_up(statistics.weights @ spread)),
         predictions=statistics.labels + errors.value,
-        predictions_error=round_up(errors.bound + gamma(2) * np.abs(statistics.labels)),
+        predictions_error=np.asarray(round_up(errors.bound + gamma(2) * np.abs(statistics.labels))),
         template_matrix=matrix.value,
         template_matrix_error=matrix.bound,
         diversity=statistics.task.diversity,
@@ -353,10 +353,11 @@ def finite_curve(
         ridge: λ ≥ 0, absolute.
 
     Returns:
-        The curve, an approximation between its two exact limits. For uniform substitution within
-        4 % of measurements (docs/theory.md). Token weights that have to be binned leave out what
-        tokens of one bin tell apart: `mse_error` says how much finer bins still change, which is
-        much at small n.
+        The curve, an approximation between its two exact limits. For uniform substitution 78 of 90
+        measured cells (three tasks, n = 64 … 10⁵, ρ = 4 … 10⁴) were within 5 % of it, all within
+        17 %: the worst where n is from 4 to 16 times the alphabet (experiments/diversity_floor.py).
+        Token weights that have to be binned leave out what tokens of one bin tell apart:
+        `mse_error` says how much finer bins still change, which is much at small n.
 
     Raises:
         TypeError, ValueError: as `learning_curve`.

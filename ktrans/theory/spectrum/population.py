@@ -22,7 +22,6 @@ from ktrans.kernels.base import TokenSymmetricKernel
 from ktrans.kernels.coefficients import Coefficients, PairValues
 from ktrans.patterns.matchings import Matching, partial_matchings
 from ktrans.tasks import TemplateTask
-from ktrans.tasks.wildcards import check_wildcards
 from ktrans.theory.spectrum.representations import (
     Partition,
     Permutation,
@@ -170,7 +169,7 @@ def mean_template_matrix(operator: Operator) -> Float[np.ndarray, "r r"]:
 
 def population_operator(kernel: TokenSymmetricKernel, task: TemplateTask) -> Operator:
     """The kernel's coefficients on a task that has the symmetry, or one sentence about why not."""
-    known, symmetric = check_wildcards(check_task(task)), check_kernel(kernel)
+    known, symmetric = check_task(task), check_kernel(kernel)
     _check_symmetry(known)
     codes = known.template_codes.astype(np.int64)
     widths = tuple(template.num_wildcards for template in known.templates)
