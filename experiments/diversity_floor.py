@@ -68,8 +68,9 @@ class Config:
     def kernels(self) -> dict[str, kt.TokenSymmetricKernel]:
         """The three sides of the comparison."""
         phi = kt.Cosine(b1=1.5, b2=0.4)
-        at, soft = (self.beta, self.gamma), (0.2, self.gamma)
-        modified = kt.ModifiedTransformerKernel(*soft, 1.0, phi, "per-position")
+        at, soft = (self.beta, self.gamma), {"beta": 0.2, "gamma": self.gamma, "a": 1.0}
+        options: Any = {**soft, "activation": phi, "readout": "per-position"}
+        modified = kt.ModifiedTransformerKernel(**options)
         layers: Any = {"depth": 3, "weight_variance": 2.0, "bias_variance": 0.0}
         incidence = kt.IncidenceMLPKernel(kind="ntk", activation=kt.ReLU(), scale=1.0, **layers)
         return {
