@@ -100,10 +100,17 @@ MAKERS = {
     "Floor": lambda: kt.theory.diversity_floor(KERNEL, TASK),
     "SampleBound": lambda: kt.theory.finite_sample_bound(
         IncidenceMLPKernel(
-            kind="nngp", depth=1, activation=kt.ReLU(), weight_variance=2.0, bias_variance=0.0,
+            kind="nngp",
+            depth=1,
+            activation=kt.ReLU(),
+            weight_variance=2.0,
+            bias_variance=0.0,
             scale=1.0,
         ),
-        TASK, num_samples=[10, 100], ridge=0.1, delta=0.1,
+        TASK,
+        num_samples=[10, 100],
+        ridge=0.1,
+        delta=0.1,
     ),
     "InDistribution": lambda: kt.theory.in_distribution_curve(KERNEL, TASK, **CURVE),
     "Learnability": lambda: kt.theory.learnability(
