@@ -36,7 +36,12 @@ GROUPS = {
         "ktrans.theory",
         "bounded_template_matrix template_statistics TemplateStatistics separation mlp_groups "
         "Separation sigma_min attention_sigma_map cosine_sigma_map best_conditioned "
-        "enclose_spectrum",
+        "enclose_spectrum certify_region Region",
+    ),
+    "Finite diversity": (
+        "ktrans.theory",
+        "diversity_floor Floor diversity_needed floor_constant finite_curve finite_sample_bound "
+        "SampleBound",
     ),
     "Learning curves": (
         "ktrans.theory",
