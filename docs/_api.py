@@ -32,6 +32,8 @@ GROUPS = {
         "template_matrix verify Certificate learning_curve samples_needed Curve compare Comparison "
         "population_spectrum",
     ),
+    "Results": ("ktrans", "plot save"),
+    "Results from files": ("ktrans", "load"),
     "Template matrix": (
         "ktrans.theory",
         "bounded_template_matrix template_statistics TemplateStatistics separation mlp_groups "
