@@ -18,7 +18,7 @@ from ktrans.patterns.matchings import count_matchings
 
 MAX_MATCHINGS = 200_000
 MAX_SLOTS = 64
-_MOST_MEETINGS = 1 << 32  # multiplications
+_FEW_SETS = 0.1  # a sample
 _FULL_SLOT = 0.5  # a slot with a larger share of repeated sets takes in all its samples
 
 
@@ -39,14 +39,15 @@ class Incidence(NamedTuple):
     columns: list[tuple[int, tuple[int, ...]]]
     parts: list[Part]
 
-    @property
-    def meetings(self) -> Bool[np.ndarray, "q q"]:
-        """Which columns hold a common set; all, where it would take long to see.
+    def meetings(self, num_samples: int) -> Bool[np.ndarray, "q q"]:
+        """Which columns hold a common set; all, unless sets are few against the samples.
 
-        Single tokens are taken to meet everywhere.
+        Coefficients that no pair of samples needs still make the matrix of all columns positive
+        semi-definite, on which solvers on the tables converge fast: they are left out only where
+        they concern next to nobody.
         """
         count = len(self.columns)
-        if self.size == 1 or self.num_sets * count**2 > _MOST_MEETINGS:
+        if self.size == 1 or self.num_sets > _FEW_SETS * num_samples:
             return np.ones((count, count), dtype=bool)
         held = np.zeros((self.num_sets, count), dtype=np.float32)
         for part in self.parts:

@@ -144,7 +144,11 @@ class GramOperator(AbstractSquareGram):
             return BlockedMap(BlockedLookup(self.values, strings, strings))
         with jax.enable_x64(True):
             group = self.refinement.group[self.distinct.first]
-            shown = {m for each in self._incidences for m in meetings(each.columns, each.meetings)}
+            shown = {
+                m
+                for each in self._incidences
+                for m in meetings(each.columns, each.meetings(len(self.tokens)))
+            }
             size = len(self._incidences)
             coefficients = Coefficients(self.values, self.refinement.codes, size, shown)
             return build_linear_time_gram(group, coefficients, self._incidences, self.mesh)

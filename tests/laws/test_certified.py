@@ -92,8 +92,8 @@ class Given(kt.TokenSymmetricKernel):
 def test_a_kernel_of_the_users_is_an_estimate_unless_it_says_otherwise():
     assert not Given().bounded(TOKENS).certified
     assert Given(flag=True).bounded(TOKENS).certified
-    assert kt.verify(LENGTH_TWO, Given()).nonsingular is None
-    assert kt.verify(LENGTH_TWO, Given(flag=True)).nonsingular is True
+    assert kt.verify(Given(), LENGTH_TWO).nonsingular is None
+    assert kt.verify(Given(flag=True), LENGTH_TWO).nonsingular is True
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_a_kernel_of_the_users_is_an_estimate_unless_it_says_otherwise():
 def test_wrapping_an_estimate_in_candidates_certifies_nothing(base):
     kernel = kt.NextTokenKernel(base, b_variance=0.0)
     assert not kernel.bounded(TOKENS).certified
-    assert kt.verify(TASK, kernel).nonsingular is None
+    assert kt.verify(kernel, TASK).nonsingular is None
     copied = kt.tasks.load("copy", vocab_size=20)
-    certificate = kt.verify_next_token(copied, kernel)
+    certificate = kt.theory.verify_next_token(kernel, copied)
     assert not certificate.certified and certificate.nonsingular is None
     pytest.importorskip("flint")
     with pytest.raises(ValueError, match="must have certified values"):
@@ -203,7 +203,7 @@ def test_what_is_not_a_number_is_never_certified(field, number):
     assert not kt.NextTokenKernel(kernel, 0.0).bounded(TOKENS).certified
     matrix = bounded_template_matrix(kernel, LENGTH_TWO)
     assert not matrix.certified
-    certificate = kt.verify(LENGTH_TWO, kernel)
+    certificate = kt.verify(kernel, LENGTH_TWO)
     assert certificate.nonsingular is None and not certificate.certified
     assert certificate.sigma_min_error == np.inf
 
@@ -214,11 +214,11 @@ def test_underflow_is_never_certified():
 
 
 def test_a_function_that_is_not_positive_semidefinite_is_reported():
-    certificate = kt.verify(LENGTH_TWO, Given(flag=True, factor=-1.0))
+    certificate = kt.verify(Given(flag=True, factor=-1.0), LENGTH_TWO)
     assert certificate.indefinite and certificate.nonsingular is None
     assert certificate.verdict.startswith("Not covered: N has an eigenvalue that is certified neg")
     assert certificate.follows_labels is None
-    assert not kt.verify(LENGTH_TWO, Given(factor=-1.0)).indefinite  # an estimate
+    assert not kt.verify(Given(factor=-1.0), LENGTH_TWO).indefinite  # an estimate
     pytest.importorskip("flint")
     enclosure = kt.enclose_spectrum(Given(flag=True, factor=-1.0), LENGTH_TWO)
     assert enclosure.indefinite and enclosure.nonsingular is None

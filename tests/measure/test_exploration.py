@@ -39,7 +39,8 @@ def test_a_certified_view_agrees_with_the_certificate(certified):
     certificate = kt.verify(SMALL.kernel(certified.rtol), TASK, ridge=SMALL.ridge)
     assert certified.sigma_min == certificate.sigma_min
     assert certified.bound == certificate.sigma_min_error
-    assert certified.samples_needed == certificate.samples_needed
+    # The certificate asks at the task's own diversity, the view as ρ → ∞.
+    assert certificate.samples_needed >= certified.samples_needed
 
 
 def test_measured_errors_are_those_of_kernel_ridge(certified):

@@ -18,12 +18,11 @@ from ktrans.kernels.attention.exact import (
     Attended,
     attended_values,
     class_cost,
-    class_target,
     exact_values,
     query_cost,
     query_values,
 )
-from ktrans.kernels.attention.grids import rule_for
+from ktrans.kernels.attention.grids import Target, rule_for
 from ktrans.kernels.attention.models import class_model, is_symmetric
 from ktrans.kernels.attention.modified_pairs import QueryPair, Setting, logit_means
 from ktrans.kernels.attention.multigraph import pair_graph
@@ -313,7 +312,8 @@ def test_bounds_hold_in_random_cases():
 
 def mirrored_difference(graphs, beta, gamma, rtol):
     """What changes if twice the pairs τ ≤ τ′ are summed instead of all."""
-    rule = rule_for(class_target(graphs[0], beta, gamma, rtol))
+    length = sum(len(part.edges) for part in graphs[0])
+    rule = rule_for(Target(beta, gamma, 1.0, length, rtol))
     models = [class_model(graph) for graph in graphs]
     halves, whole = (
         model_values(models, [half] * len(models), Parameters(beta, gamma), rule)
