@@ -40,12 +40,7 @@ class Incidence(NamedTuple):
     parts: list[Part]
 
     def meetings(self, num_samples: int) -> Bool[np.ndarray, "q q"]:
-        """Which columns hold a common set; all, unless sets are few against the samples.
-
-        Coefficients that no pair of samples needs still make the matrix of all columns positive
-        semi-definite, on which solvers on the tables converge fast: they are left out only where
-        they concern next to nobody.
-        """
+        """Which columns hold a common set; all, unless sets are few against the samples."""
         count = len(self.columns)
         if self.size == 1 or self.num_sets > _FEW_SETS * num_samples:
             return np.ones((count, count), dtype=bool)

@@ -1,6 +1,9 @@
 """Values of a kernel on matchings of wildcards, and their Möbius coefficients as matrices."""
 
+import dataclasses
 from collections.abc import Collection, Sequence
+from functools import cached_property
+from typing import Any
 
 import equinox as eqx
 import numpy as np
@@ -14,6 +17,8 @@ from ktrans.patterns.matchings import (
     partial_matchings,
     submatchings,
 )
+
+_ROUGH = 1e-4
 
 Pattern = tuple[int, ...]
 Meeting = tuple[int, int, Matching]  # two refined templates and a matching of their wildcards
@@ -56,6 +61,14 @@ class PairValues:
         self._known.update(zip(missing, pairs, strict=True))
         self.certified = self.certified and found.certified
 
+    @cached_property
+    def rough(self) -> "PairValues":
+        """Values of the kernel at a low accuracy, if it can be chosen."""
+        if getattr(self.kernel, "rtol", _ROUGH) >= _ROUGH:
+            return self
+        kernel: Any = self.kernel
+        return PairValues(dataclasses.replace(kernel, rtol=_ROUGH))
+
     def matrix(
         self, tokens1: Int[np.ndarray, "n1 k"], tokens2: Int[np.ndarray, "n2 k"]
     ) -> Float[np.ndarray, "n1 n2"]:
@@ -73,8 +86,10 @@ class Coefficients:
         values: The kernel's values.
         codes: The refined templates.
         max_size: The most pairs of a matching.
-        shown: The matchings that some pair of samples shows; others are not evaluated, and their
-            coefficients, which nobody needs, are 0. All matchings if omitted.
+        shown: The matchings that some pair of samples shows; the values of others, which no entry
+            of the matrix needs, are rough. They are there since solvers on the tables converge fast
+            where the coefficients of all matchings together are positive semi-definite. All
+            matchings are shown if omitted.
     """
 
     def __init__(
@@ -91,7 +106,7 @@ class Coefficients:
         """c for one matching; groups in either order."""
         if group1 > group2:
             return self(group2, group1, tuple((b, a) for a, b in matching))
-        return self._tables[group1, group2].get(tuple(sorted(matching)), 0.0)
+        return self._tables[group1, group2][tuple(sorted(matching))]
 
     def matrix(self, columns: Sequence[tuple[int, tuple[int, ...]]]) -> Float[np.ndarray, "q q"]:
         """C[(u, a), (v, b)] = c_uv({(a₁, b₁), …, (a_p, b_p)}), symmetric."""
@@ -141,13 +156,16 @@ def _moebius_tables(
     for u, v in zip(*np.triu_indices(len(codes)), strict=True):
         widths = wildcard_count(codes[u]), wildcard_count(codes[v])
         for matching in partial_matchings(*widths, max_size):
-            if matching and shown is not None and (u, v, matching) not in shown:
-                continue
             keys.append((int(u), int(v), matching))
             strings.append(matched_strings(codes[u], codes[v], matching))
     first, second = (np.stack(side) for side in zip(*strings, strict=True))
+    is_shown = np.array([shown is None or not key[2] or key in shown for key in keys])
+    found = np.empty(len(keys))
+    found[is_shown] = values(first[is_shown], second[is_shown])
+    if not is_shown.all():
+        found[~is_shown] = values.rough(first[~is_shown], second[~is_shown])
     tables: dict[tuple[int, int], dict[Matching, float]] = {}
-    for (u, v, matching), value in zip(keys, values(first, second).tolist(), strict=True):
+    for (u, v, matching), value in zip(keys, found.tolist(), strict=True):
         tables.setdefault((u, v), {})[matching] = value
     return {pair: moebius_transform(table) for pair, table in tables.items()}
 

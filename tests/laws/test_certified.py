@@ -115,7 +115,7 @@ def test_wrapping_an_estimate_in_candidates_certifies_nothing(base):
     assert not certificate.certified and certificate.nonsingular is None
     pytest.importorskip("flint")
     with pytest.raises(ValueError, match="must have certified values"):
-        kt.enclose_spectrum(kernel, LENGTH_TWO)
+        kt.theory.enclose_spectrum(kernel, LENGTH_TWO)
 
 
 class Doubled(kt.TransformerKernel):
@@ -220,7 +220,7 @@ def test_a_function_that_is_not_positive_semidefinite_is_reported():
     assert certificate.follows_labels is None
     assert not kt.verify(Given(factor=-1.0), LENGTH_TWO).indefinite  # an estimate
     pytest.importorskip("flint")
-    enclosure = kt.enclose_spectrum(Given(flag=True, factor=-1.0), LENGTH_TWO)
+    enclosure = kt.theory.enclose_spectrum(Given(flag=True, factor=-1.0), LENGTH_TWO)
     assert enclosure.indefinite and enclosure.nonsingular is None
 
 
