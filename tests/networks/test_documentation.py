@@ -46,6 +46,7 @@ def test_nothing_there_is_said(tmp_path):
         (b"not packed", r"9.rst.gz' is damaged"),
         (gzip.compress(b"\xff"), r"9.rst.gz' is not UTF-8 at byte 0"),
     ],
+    ids=["cut", "not packed", "not text"],  # what is packed holds the time
 )
 def test_damaged_files_are_named(root, content, sentence):
     (root / "linux-doc-6.1" / "Documentation" / "9.rst.gz").write_bytes(content)
