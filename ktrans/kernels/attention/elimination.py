@@ -139,11 +139,11 @@ class Planner:
         """The product of the factors that hold a variable, summed over it."""
         waiting = self._merged(factors)
         while len(waiting) > 2:  # smallest first, so that only the last product is large
-            first, second, *rest = sorted(waiting, key=_size)
+            first, second, *rest = sorted(waiting, key=_name)
             waiting = self._merged([self._product(first, second), *rest])
         if len(waiting) == 1:
             return self._summed(waiting[0], variable)
-        return self._product(*sorted(waiting, key=_size), over=variable)
+        return self._product(*sorted(waiting, key=_name), over=variable)
 
     def _summed(self, factor: Factor, variable: int) -> Factor:
         axis = factor.variables.index(variable)
@@ -219,12 +219,8 @@ def _joined(first: Mark, second: Mark) -> Mark | None:
 
 
 def _name(factor: Factor) -> tuple[int, int]:
-    """The same for equal factors, whatever their variables are called."""
+    """The number of its variables, then the same for equal factors, whatever these are called."""
     return len(factor.variables), factor.tables[PLAIN]
-
-
-def _size(factor: Factor) -> tuple[int, int]:
-    return _name(factor)
 
 
 def grid_kinds(model: Model) -> dict[int, int]:

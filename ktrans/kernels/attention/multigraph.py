@@ -63,19 +63,6 @@ def reverse(edges: Edges) -> Edges:
     return tuple((b, a) for a, b in edges)
 
 
-def directed_girth(edges: Edges) -> int:
-    """The length of the shortest directed cycle through several tokens: 0 (none), 2, or 3 (≥ 3)."""
-    steps = {(a, b) for a, b in edges if a != b}
-    if any((b, a) in steps for a, b in steps):
-        return 2
-    while True:
-        targets = {b for _, b in steps}
-        kept = {(a, b) for a, b in steps if a in targets}
-        if kept == steps:
-            return 3 if steps else 0
-        steps = kept
-
-
 def connected_components(edges: Edges) -> list[Edges]:
     """The edges of each connected component (of the graph without directions)."""
     parts: list[tuple[set[int], list[Edge]]] = []
